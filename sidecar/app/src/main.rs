@@ -1,0 +1,3 @@
+//! The program `vesalius`.
+
+fn main() {}

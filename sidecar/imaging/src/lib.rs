@@ -1,0 +1,21 @@
+//! Images in patient space: voxels, where they lie in millimetres, and the operations that keep the two in step.
+//!
+//! # Conventions, everywhere in this repository
+//!
+//! * World coordinates are LPS+ millimetres, as in DICOM and ITK. RAS exists only inside `formats`
+//!   and in the orientation letters.
+//! * An index is `[i, j, k]`: column, row, slice. An array is `[[k, j, i]]`, C order. Both name the same bytes.
+//! * This crate does no IO, spawns no tasks and knows no file format. Same input, same bytes out, whatever the
+//!   number of threads.
+
+mod grid;
+mod labelmap;
+mod progress;
+mod segmentation;
+mod volume;
+
+pub use grid::{Grid, GridError};
+pub use labelmap::LabelMap;
+pub use progress::{Cancelled, Progress, Report};
+pub use segmentation::{Code, Segment, Segmentation, Terminology};
+pub use volume::Volume;

@@ -1,0 +1,1 @@
+//! Tests of the whole, from outside, in one binary (one link).
