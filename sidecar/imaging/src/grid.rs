@@ -32,6 +32,23 @@ pub enum GridError {
         /// Voxels along i, j, k.
         size: [usize; 3],
     },
+    /// Letters that name no orientation.
+    #[error(
+        "`{found}` is no orientation: expected three letters, one of L/R, one of A/P, one of I/S, such as `RAS`"
+    )]
+    Orientation {
+        /// What stood there, at most 16 characters of it.
+        found: String,
+    },
+    /// Two grids that differ by more than the order of their axes.
+    #[error("the grids differ by more than exchanged and reversed axes")]
+    NotATurn,
+    /// A spacing to resample to that is not possible.
+    #[error("a spacing of {spacing:?} mm is not possible: expected three positive numbers")]
+    Spacing {
+        /// What was asked for, millimetres along i, j, k.
+        spacing: [f64; 3],
+    },
 }
 
 impl Grid {
@@ -140,9 +157,12 @@ impl Grid {
     pub fn matches(&self, other: &Grid, tolerance: f64) -> bool {
         self.size == other.size
             && (0..8).all(|corner| {
-                let index = std::array::from_fn(|a| {
-                    if corner >> a & 1 == 1 { self.size[a] as f64 - 1.0 } else { 0.0 }
-                });
+                let index =
+                    std::array::from_fn(
+                        |a| {
+                            if corner >> a & 1 == 1 { self.size[a] as f64 - 1.0 } else { 0.0 }
+                        },
+                    );
                 let back = other.index(self.world(index));
                 (0..3).all(|a| (back[a] - index[a]).abs() <= tolerance)
             })

@@ -10,12 +10,14 @@
 
 mod grid;
 mod labelmap;
+mod orientation;
 mod progress;
 mod segmentation;
 mod volume;
 
 pub use grid::{Grid, GridError};
 pub use labelmap::LabelMap;
+pub use orientation::{Orientation, Reorientation};
 pub use progress::{Cancelled, Progress, Report};
 pub use segmentation::{Code, Segment, Segmentation, Terminology};
 pub use volume::Volume;
