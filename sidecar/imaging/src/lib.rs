@@ -8,16 +8,28 @@
 //! * This crate does no IO, spawns no tasks and knows no file format. Same input, same bytes out, whatever the
 //!   number of threads.
 
+#[cfg(test)]
+mod bits;
 mod grid;
+mod index_box;
+mod interpolate;
 mod labelmap;
 mod orientation;
 mod progress;
+mod resample;
+mod resize;
 mod segmentation;
+mod spline;
+mod taps;
 mod volume;
 
 pub use grid::{Grid, GridError};
+pub use index_box::IndexBox;
 pub use labelmap::LabelMap;
 pub use orientation::{Orientation, Reorientation};
 pub use progress::{Cancelled, Progress, Report};
+pub use resample::zoom;
+pub use resize::{LinearRows, MissingRows, resize, resize_slices, thick_axis};
 pub use segmentation::{Code, Segment, Segmentation, Terminology};
+pub use taps::Interpolation;
 pub use volume::Volume;
