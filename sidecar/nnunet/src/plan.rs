@@ -19,7 +19,7 @@ pub struct Plan {
     pub channels: Vec<String>,
     /// How each channel is normalised, as many as `channels`.
     pub normalization: Vec<Normalization>,
-    /// Foreground labels of `dataset.json`, by rising value.
+    /// Foreground labels of `dataset.json` (without `ignore`), by rising value; of regions, the value each one paints.
     pub labels: Vec<Label>,
     /// What the network's output channels stand for.
     pub outputs: Outputs,
