@@ -20,6 +20,7 @@ mod resample;
 mod resize;
 mod segmentation;
 mod spline;
+mod statistics;
 mod taps;
 mod volume;
 
@@ -31,5 +32,6 @@ pub use progress::{Cancelled, Progress, Report};
 pub use resample::zoom;
 pub use resize::{LinearRows, MissingRows, resize, resize_slices, thick_axis};
 pub use segmentation::{Code, Segment, Segmentation, Terminology};
+pub use statistics::{Statistics, StatisticsOptions, statistics};
 pub use taps::Interpolation;
 pub use volume::Volume;
