@@ -1,0 +1,107 @@
+//! One model over one image: what nnU-Net's predictor does, in rows that leave as soon as they are final.
+
+use half::f16;
+use imaging::{Grid, LabelMap, Progress, Volume};
+use nnunet::Plan;
+
+use crate::export::Export;
+use crate::onto::Onto;
+use crate::options::Mode;
+use crate::preprocess::{Prepared, prepare};
+use crate::scores::scores;
+use crate::window::Window;
+use crate::{Error, Network, Result};
+
+/// How one model is run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PredictOptions {
+    /// How far patches lie apart at most, in patches: nnU-Net's 0.5, TotalSegmentator's 0.8 for its `total` models.
+    pub step: f64,
+    /// Half or single precision; see [`Mode`].
+    pub mode: Mode,
+    /// Interpolate scores class by class around where it won (TotalSegmentator's `-ho`), not everywhere. Costs the
+    /// memory of all scores at the network's resolution. No effect where nothing is resampled.
+    pub higher_order: bool,
+}
+
+impl Default for PredictOptions {
+    fn default() -> PredictOptions {
+        PredictOptions { step: 0.5, mode: Mode::Compatible, higher_order: false }
+    }
+}
+
+/// Labels, as the model's `dataset.json` numbers them, on the grid of `channels[0]`.
+///
+/// `channels` are the model's inputs in order, on one grid in any orientation; `networks` are its folds. In
+/// [`Mode::Compatible`] the labels are bit-equal to those of nnU-Net 2.8.1 on a processor if the networks' outputs
+/// are; in [`Mode::Precise`] this is [`predict_onto`] the same grid. Stages: `preparing`, `inference`, `finishing`.
+///
+/// # Errors
+///
+/// [`Error::Cancelled`] within one patch, [`Error::Channels`], [`Error::ChannelGrid`], [`Error::Size`] or
+/// [`Error::NotRgb`] when the image does not suit the model, [`Error::Resampling`] for a plan out of the ordinary,
+/// [`Error::NoNetwork`], [`Error::Network`], [`Error::Scores`].
+pub fn predict(
+    channels: &[Volume],
+    plan: &Plan,
+    networks: &mut [Box<dyn Network>],
+    options: &PredictOptions,
+    progress: &Progress,
+) -> Result<LabelMap> {
+    if let (Mode::Precise, Some(first)) = (options.mode, channels.first()) {
+        return predict_onto(channels, &first.grid, plan, networks, options, progress);
+    }
+    let (prepared, window) = start(channels, plan, networks, options, progress)?;
+    let mut export = Export::new(&prepared, plan, options.higher_order)?;
+    let classes = plan.outputs.channels();
+    scores::<f16>(&prepared.data, &window, classes, networks, progress, |first, rows| {
+        export.take(first, rows);
+        Ok(())
+    })?;
+    progress.step("finishing", 0, 1)?;
+    let labels = prepared.back(export.finish());
+    progress.step("finishing", 1, 1)?;
+    Ok(labels)
+}
+
+/// Labels on any grid: sums in single precision, scores interpolated linearly at each voxel of `target`, and only
+/// then compared, so that borders are as smooth as the finer grid allows. Outside the network's field: 0.
+///
+/// # Errors
+///
+/// As [`predict`].
+pub fn predict_onto(
+    channels: &[Volume],
+    target: &Grid,
+    plan: &Plan,
+    networks: &mut [Box<dyn Network>],
+    options: &PredictOptions,
+    progress: &Progress,
+) -> Result<LabelMap> {
+    let (prepared, window) = start(channels, plan, networks, options, progress)?;
+    let mut onto = Onto::new(&prepared.grid(), target, &plan.outputs);
+    let classes = plan.outputs.channels();
+    scores::<f32>(&prepared.data, &window, classes, networks, progress, |first, rows| {
+        onto.take(first, rows);
+        Ok(())
+    })?;
+    progress.step("finishing", 1, 1)?;
+    Ok(onto.finish())
+}
+
+fn start(
+    channels: &[Volume],
+    plan: &Plan,
+    networks: &[Box<dyn Network>],
+    options: &PredictOptions,
+    progress: &Progress,
+) -> Result<(Prepared, Window)> {
+    if networks.is_empty() {
+        return Err(Error::NoNetwork);
+    }
+    let prepared = prepare(channels, plan, progress)?;
+    // A step of nothing would need patches without end.
+    let step = if options.step > 0.0 { options.step.clamp(0.05, 1.0) } else { 0.5 };
+    let window = Window::new(prepared.shape(), plan.patch_size, step);
+    Ok((prepared, window))
+}
