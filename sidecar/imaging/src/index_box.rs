@@ -1,11 +1,12 @@
 //! A box of voxels, and what cropping and pasting do to grid and array together.
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, Slice};
+use serde::{Deserialize, Serialize};
 
 use crate::{Grid, LabelMap, Volume};
 
 /// Voxels `start..end` along i, j, k; `end` is exclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct IndexBox {
     /// First voxel, `[i, j, k]`.
     pub start: [usize; 3],

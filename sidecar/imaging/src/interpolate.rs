@@ -199,25 +199,41 @@ impl<T: Copy + Into<f64> + Send + Sync> Rows<'_, T> {
 
     fn sum(&self, spread: &mut Spread, weights: &[f64]) {
         let Spread { values, terms, sums, .. } = spread;
+        // Whole vectors of known width: the compiler keeps the sums in registers.
+        let (values, weights) = (values.as_chunks::<WIDTH>().0, weights.as_chunks::<WIDTH>().0);
         for (block, sums) in sums.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate() {
-            let at = block * WIDTH;
-            let mut sum = [0.0; WIDTH];
-            for term in terms.iter() {
-                let row = &values[term.row + at..term.row + at + WIDTH];
-                if self.fast_first {
-                    for (sum, &value) in sum.iter_mut().zip(row) {
-                        *sum += value * term.first * term.second;
-                    }
-                } else {
-                    let weights = &weights[term.weights + at..term.weights + at + WIDTH];
-                    for ((sum, &value), &weight) in sum.iter_mut().zip(row).zip(weights) {
-                        *sum += value * term.first * term.second * weight;
-                    }
-                }
-            }
-            *sums = sum;
+            *sums = if self.fast_first {
+                weighted_before(&values[block..], terms)
+            } else {
+                weighted_after(&values[block..], &weights[block..], terms)
+            };
         }
     }
+}
+
+/// The sum of rows whose column weight is already in them.
+fn weighted_before(values: &[[f64; WIDTH]], terms: &[Term]) -> [f64; WIDTH] {
+    let mut sum = [0.0; WIDTH];
+    for term in terms {
+        let row = &values[term.row / WIDTH];
+        for n in 0..WIDTH {
+            sum[n] += row[n] * term.first * term.second;
+        }
+    }
+    sum
+}
+
+/// The sum of rows whose column weight comes last.
+fn weighted_after(values: &[[f64; WIDTH]], weights: &[[f64; WIDTH]], terms: &[Term]) -> [f64; WIDTH] {
+    let mut sum = [0.0; WIDTH];
+    for term in terms {
+        let row = &values[term.row / WIDTH];
+        let weight = &weights[term.weights / WIDTH];
+        for n in 0..WIDTH {
+            sum[n] += row[n] * term.first * term.second * weight[n];
+        }
+    }
+    sum
 }
 
 /// Picks `source[index0, index1, index2]` for every combination of the taps' first indices: order 0.

@@ -16,7 +16,7 @@ pub(crate) const PAD: usize = 12;
 const POLE: f64 = -0.267_949_192_431_122_7;
 
 /// Lines filtered together.
-const LANES: usize = 32;
+const LANES: usize = 64;
 
 /// Coefficients of `source`, padded and filtered along `axes` in that order, in the memory layout of the source.
 pub(crate) fn of<T>(source: ArrayView3<'_, T>, axes: &[usize]) -> Array3<f64>
@@ -65,9 +65,11 @@ fn padded<T: Copy + Into<f64> + Sync>(source: ArrayView3<'_, T>, axes: &[usize])
         let from = source.index_axis(Axis(0), k.saturating_sub(pad[0]).min(nk - 1));
         for (j, mut row) in plane.outer_iter_mut().enumerate() {
             let from = from.row(j.saturating_sub(pad[1]).min(nj - 1));
-            for (i, value) in row.iter_mut().enumerate() {
-                *value = from[i.saturating_sub(pad[2]).min(ni - 1)].into();
-            }
+            let (mut before, rest) = row.view_mut().split_at(Axis(0), pad[2]);
+            let (mut inside, mut after) = rest.split_at(Axis(0), ni);
+            before.fill(from[0].into());
+            inside.zip_mut_with(&from, |value, &sample| *value = sample.into());
+            after.fill(from[ni - 1].into());
         }
     });
     padded
