@@ -1,1 +1,35 @@
-//! formats
+//! Bytes of medical images to and from the types of [`imaging`], losslessly, in LPS+ millimetres.
+//!
+//! # Layout
+//!
+//! * [`read()`]: any image, told by its bytes and never by its name; [`read_header`]: size and spacing only;
+//!   [`read_segmentation`]: labels with their names. [`write_segmentation`], [`write_volume`]: by the end of the name.
+//! * [`nifti`]: NIfTI-1 and NIfTI-2, plain or gzip. The only place that knows RAS.
+//! * [`nrrd`]: `.nrrd` volumes and Slicer's `.seg.nrrd`.
+//! * [`dicom`]: series in, segmentations and contours out.
+//! * [`gzip`], [`zip`], [`png`]: containers.
+//!
+//! Nothing here panics on bad bytes, or allocates far more than a good file of that length would need. What is
+//! ambiguous is an [`Error`] with [`Error::choices`]; what was mended is a [`Warning`].
+
+pub mod dicom;
+pub mod gzip;
+pub mod nifti;
+pub mod nrrd;
+pub mod png;
+pub mod zip;
+
+mod atomic;
+mod error;
+mod geometry;
+mod read;
+mod samples;
+mod source;
+mod stream;
+mod write;
+
+pub use error::{Choice, Error, Result, Warning};
+pub use read::{read, read_header, read_segmentation};
+pub use samples::Sample;
+pub use source::{Format, Image, Info, Limits, ReadOptions, Source};
+pub use write::{write_segmentation, write_volume};

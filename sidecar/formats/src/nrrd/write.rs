@@ -1,0 +1,89 @@
+//! Volumes and segmentations to NRRD, in LPS, packed with gzip.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use imaging::{Grid, Progress, Segmentation, Volume};
+
+use super::segments;
+use crate::error::Result;
+use crate::samples::{self, Sample};
+use crate::{atomic, gzip};
+
+/// Voxels converted and compressed at a time.
+const BLOCK_VOXELS: usize = 1 << 20;
+
+/// Writes intensities as `u8`, `u16`, `i16` (rounded) or `f32`.
+///
+/// # Errors
+///
+/// [`crate::Error::Encode`] when a voxel does not fit `sample`; [`crate::Error::Write`], [`crate::Error::DiskFull`]
+/// or [`crate::Error::Cancelled`]: the file is whole or not there.
+pub fn write_volume(path: &Path, volume: &Volume, sample: Sample, progress: &Progress) -> Result<()> {
+    samples::check_range(volume, sample)?;
+    let voxels = volume.voxels.as_standard_layout();
+    let voxels = voxels.as_slice().unwrap_or_default();
+    let header = header(&volume.grid, sample, "");
+    write_blocks(path, &header, progress, voxels.len(), |range, bytes| {
+        samples::encode(&voxels[range], sample, bytes);
+    })
+}
+
+/// Writes a segmentation as 3D Slicer does (`.seg.nrrd`): one layer, with names, colours and terminology.
+///
+/// # Errors
+///
+/// [`crate::Error::Write`], [`crate::Error::DiskFull`] or [`crate::Error::Cancelled`]: the file is whole or not
+/// there.
+pub fn write_segmentation(path: &Path, segmentation: &Segmentation, progress: &Progress) -> Result<()> {
+    let labels = &segmentation.labels;
+    let values = labels.labels.as_standard_layout();
+    let values = values.as_slice().unwrap_or_default();
+    let header = header(&labels.grid, Sample::U8, &segments::to_pairs(labels, &segmentation.segments));
+    write_blocks(path, &header, progress, values.len(), |range, bytes| {
+        bytes.extend_from_slice(&values[range])
+    })
+}
+
+/// The lines before the voxels. Numbers are written so that reading gives the same bits.
+fn header(grid: &Grid, sample: Sample, pairs: &str) -> String {
+    let kind = match sample {
+        Sample::U8 => "unsigned char",
+        Sample::U16 => "unsigned short",
+        Sample::I16 => "short",
+        _ => "float",
+    };
+    let vector = |[x, y, z]: [f64; 3]| format!("({x},{y},{z})");
+    let [i, j, k] = grid.size;
+    let [a, b, c] = grid.axes.map(vector);
+    let mut header = format!(
+        "NRRD0004\n# Complete NRRD file format specification at:\n# http://teem.sourceforge.net/nrrd/format.html\n\
+         type: {kind}\ndimension: 3\nspace: left-posterior-superior\nsizes: {i} {j} {k}\n\
+         space directions: {a} {b} {c}\nkinds: domain domain domain\n"
+    );
+    if sample.bytes() > 1 {
+        header += "endian: little\n";
+    }
+    // Writing to a string does not fail.
+    let _ = write!(header, "encoding: gzip\nspace origin: {}\n{pairs}\n", vector(grid.origin));
+    header
+}
+
+fn write_blocks(
+    path: &Path,
+    header: &str,
+    progress: &Progress,
+    voxels: usize,
+    fill: impl Fn(std::ops::Range<usize>, &mut Vec<u8>) + Sync,
+) -> Result<()> {
+    atomic::write(path, |out| {
+        out.write_all(header.as_bytes())?;
+        let block = |index: usize| {
+            let mut bytes = Vec::new();
+            fill(index * BLOCK_VOXELS..voxels.min((index + 1) * BLOCK_VOXELS), &mut bytes);
+            bytes
+        };
+        gzip::write_blocks(out, voxels.div_ceil(BLOCK_VOXELS), block, "writing", progress)
+    })
+}
