@@ -1,1 +1,23 @@
 //! The ways in: command line and, later, the server. Parses, calls the engine, writes the answer.
+//!
+//! # Layout
+//!
+//! * `cli`: one file per command; [`main`] runs the program.
+//! * [`config`]: the one folder that holds all state, and the settings.
+//! * [`download`]: large files from the network, resumed and checked.
+//! * [`install`]: published weights, from their address to the model store.
+//! * `display`, `output`, `staging`, `interrupt`: what the user sees, and what is never left half-done.
+
+mod cli;
+pub mod config;
+mod display;
+pub mod download;
+mod error;
+pub mod install;
+mod interrupt;
+mod machine;
+mod output;
+mod staging;
+
+pub use cli::main;
+pub use error::{Error, Result};

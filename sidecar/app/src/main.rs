@@ -1,3 +1,5 @@
 //! The program `vesalius`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    vesalius::main()
+}
