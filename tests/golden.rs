@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::{Engine, ModelStore, Runtime, RuntimeOptions, SegmentOptions, Speed, Upsampling, catalogue};
-use imaging::{LabelMap, Orientation, Progress, Volume};
+use imaging::{IndexBox, LabelMap, Orientation, Progress, Volume};
 
 /// Voxels that must be equal.
 const EQUAL: f64 = 0.999;
@@ -110,14 +110,15 @@ fn residual_encoder() {
 #[test]
 fn two_folds_in_the_box_of_the_liver() {
     let liver = labels("input/liver.nii.gz");
-    let region = liver.region(|label| label != 0).unwrap().grown_mm(&liver.grid, 20.0);
+    let region = liver.foreground_box().unwrap().grown_mm(20.0, &liver.grid);
     let options = SegmentOptions { region: Some(region), ..SegmentOptions::default() };
     check("aniso_2folds_crop", "example_ct_sm.nii.gz", "pleural_pericard_effusion", options);
 }
 
 #[test]
 fn resampling_by_nnunet() {
-    check("iso_nnunet_resample_crop", "example_ct_dicom", "hip_implant", SegmentOptions::default());
+    let region = Some(IndexBox::whole(&volume("example_ct_dicom").grid));
+    check("iso_nnunet_resample_crop", "example_ct_dicom", "hip_implant", SegmentOptions { region, ..SegmentOptions::default() });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! How a segmentation is asked for, and what is told about how it was made.
 
+use imaging::IndexBox;
 use serde::Serialize;
 
 use crate::task::Speed;
@@ -37,8 +38,8 @@ pub struct SegmentOptions {
     pub mode: Mode,
     /// Only these structures; empty: all.
     pub only: Vec<String>,
-    /// Only this box of the image, voxels `[start, end)` along i, j, k.
-    pub region: Option<[[usize; 2]; 3]>,
+    /// Only this box of the image; nothing is searched for first.
+    pub region: Option<IndexBox>,
     /// Find the crop of `only` or of the task with the 3 mm instead of the 6 mm model.
     pub robust_crop: bool,
     /// Find the body first and segment only the box around it.

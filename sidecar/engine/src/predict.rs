@@ -105,3 +105,6 @@ fn start(
     let window = Window::new(prepared.shape(), plan.patch_size, step);
     Ok((prepared, window))
 }
+
+#[cfg(test)]
+mod tests;

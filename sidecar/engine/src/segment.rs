@@ -1,0 +1,67 @@
+//! The heart: one volume in, one segmentation out. Read [`Engine::segment`] first; every other file serves it.
+
+use imaging::{LabelMap, Orientation, Progress, Reorientation, Segmentation, Volume};
+
+use crate::engine::Engine;
+use crate::options::{Mode, Provenance, SegmentOptions};
+use crate::postprocess::postprocess;
+use crate::run::Run;
+use crate::task::Task;
+use crate::{Result, thirds};
+
+/// A segmentation and how it was made.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Labels on the volume's own grid.
+    pub segmentation: Segmentation,
+    /// Models, options, warnings, seconds.
+    pub provenance: Provenance,
+}
+
+impl Engine {
+    /// Segments `volume` as `task` describes; the result lies on the volume's own grid.
+    ///
+    /// In compatible mode equal to TotalSegmentator 2.18 on a processor, but for the last digits of the networks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] within one patch of the request to stop, [`Error::ModelMissing`] and
+    /// [`Error::UnknownStructure`] before anything is computed, or what the runtime says.
+    pub fn segment(
+        &self,
+        volume: &Volume,
+        task: &Task,
+        options: &SegmentOptions,
+        progress: &Progress,
+    ) -> Result<Outcome> {
+        let mut run = Run::new(self, task, options, progress)?;
+        let mut labels = LabelMap::background(&volume.grid);
+        let rough = run.rough_segmentation(volume)?;
+        if let Some(region) = run.region(&volume.grid, rough.as_ref())? {
+            let image = run.cropped(volume, &region);
+            labels = segment_box(&mut run, &image)?.pasted(&volume.grid, region.start);
+        }
+        run.finish(volume, &mut labels, rough.as_ref())?;
+        Ok(run.outcome(labels))
+    }
+}
+
+/// Labels of `image` on its own grid: to the model's grid, through the networks, and back.
+fn segment_box(run: &mut Run<'_>, image: &Volume) -> Result<LabelMap> {
+    run.stage("resampling")?;
+    let turn = Reorientation::new(&image.grid, Orientation::RAS);
+    let mut canonical = turn.volume(image);
+    if let Some(spacing) = run.spacing() {
+        canonical = canonical.resampled(spacing, run.interpolation())?;
+    }
+    if run.options.mode == Mode::Precise {
+        let mut labels = run.predict_parts(&canonical, Some(&image.grid))?;
+        postprocess(&mut labels, run.task, run.options.remove_small_mm3);
+        return Ok(labels);
+    }
+    let mut labels = thirds::predict(run, canonical)?;
+    run.stage("cleaning up")?;
+    postprocess(&mut labels, run.task, run.options.remove_small_mm3);
+    run.stage("resampling back")?;
+    Ok(turn.inverse().labels(&run.upsampled(labels, turn.target())))
+}
