@@ -21,6 +21,9 @@ const AIR_HU: f32 = -1024.0;
 const HIGHEST_PADDING_HU: f64 = -900.0;
 /// A CT without rescale is believed when its least value lies here.
 const PLAUSIBLE_LEAST_HU: std::ops::RangeInclusive<f32> = -2048.0..=-900.0;
+/// Bytes of voxels that are granted without asking, and for each stored byte.
+const FREE_BYTES: u64 = 64 << 20;
+const MOST_INFLATION: u64 = 4096;
 /// More voxels that are not numbers than this part are too many.
 const MOST_NOT_FINITE: f64 = 0.01;
 
@@ -40,6 +43,7 @@ pub(crate) fn read(given: Vec<Given>, options: &Options, progress: &Progress) ->
         let (found, limit) = (voxels as u64, options.maximum_voxels as u64);
         return Err(Error::Limit { what: "voxels", found, limit });
     }
+    honest(&slices)?;
     warnings.extend(stack.warnings.iter().cloned());
     let context = Context { hounsfield: is_ct(first), total: found.total };
     context.remarks(&slices, &stack, &mut warnings)?;
@@ -53,6 +57,17 @@ pub(crate) fn read(given: Vec<Given>, options: &Options, progress: &Progress) ->
         stack.interpolated(&voxels)
     };
     Ok(Series { volume, source: source(&slices, &stack), warnings })
+}
+
+/// Refuses to make room for far more voxels than the compressed slices can hold: even empty ones take some bytes.
+fn honest(slices: &[Placed]) -> Result<(), Error> {
+    let wanted: u64 = slices
+        .iter()
+        .map(|placed| 4 * (placed.stored.storage.rows * placed.stored.storage.columns) as u64)
+        .sum();
+    let there: u64 = slices.iter().map(|placed| placed.stored.bytes_of_a_frame()).sum();
+    let limit = FREE_BYTES + MOST_INFLATION * there;
+    if wanted > limit { Err(Error::Bomb { limit }) } else { Ok(()) }
 }
 
 fn is_ct(placed: &Placed) -> bool {
@@ -84,14 +99,22 @@ struct Statistics {
 impl Statistics {
     const NONE: Statistics = Statistics { least: f32::INFINITY, most: f32::NEG_INFINITY, not_finite: 0 };
 
+    /// Sixteen lanes side by side, so that the compiler can take them at once.
     fn of(values: &[f32]) -> Statistics {
-        values.iter().fold(Statistics::NONE, |sum, &value| {
-            if value.is_finite() {
-                Statistics { least: sum.least.min(value), most: sum.most.max(value), ..sum }
-            } else {
-                Statistics { not_finite: sum.not_finite + 1, ..sum }
-            }
-        })
+        let (chunks, rest) = values.as_chunks::<16>();
+        let mut lanes = [Statistics::NONE; 16];
+        for chunk in chunks {
+            lanes.iter_mut().zip(chunk).for_each(|(lane, value)| lane.take(*value));
+        }
+        rest.iter().for_each(|value| lanes[0].take(*value));
+        lanes.into_iter().fold(Statistics::NONE, Statistics::and)
+    }
+
+    fn take(&mut self, value: f32) {
+        let finite = value.is_finite();
+        self.least = self.least.min(if finite { value } else { f32::INFINITY });
+        self.most = self.most.max(if finite { value } else { f32::NEG_INFINITY });
+        self.not_finite += u64::from(!finite);
     }
 
     fn and(self, other: Statistics) -> Statistics {

@@ -34,7 +34,7 @@ pub(crate) fn decode(syntax: &str, frame: Vec<u8>, storage: &Storage) -> Result<
         | uids::JPEG_EXTENDED12_BIT
         | uids::JPEG_LOSSLESS
         | uids::JPEG_LOSSLESS_SV1 => {
-            let kind = jpeg_samples(&frame, storage)?;
+            let kind = jpeg_samples(syntax, &frame, storage)?;
             Ok((borrowed(syntax, frame, storage, kind)?, kind))
         }
         uids::JPEG2000_LOSSLESS | uids::JPEG2000 => {
@@ -101,7 +101,7 @@ fn run_lengths(frame: &[u8], storage: &Storage) -> Result<Vec<u8>, Error> {
 }
 
 /// Compares the frame header of a JPEG stream (ITU-T T.81 B.2.2) with the DICOM header; the type it decodes to.
-fn jpeg_samples(frame: &[u8], storage: &Storage) -> Result<Kind, Error> {
+fn jpeg_samples(syntax: &str, frame: &[u8], storage: &Storage) -> Result<Kind, Error> {
     let damaged = || Error::Corrupt { reason: "the JPEG image has no frame header" };
     let mut rest = frame.strip_prefix(&[0xFF, 0xD8]).ok_or_else(damaged)?;
     loop {
@@ -122,6 +122,8 @@ fn jpeg_samples(frame: &[u8], storage: &Storage) -> Result<Kind, Error> {
                 }
                 return match precision {
                     2..=8 => Ok(Kind::Integer8),
+                    // No decoder here knows cosine transforms of more than 8 bits.
+                    _ if marker != 0xC3 => Err(unsupported(syntax)),
                     9..=16 if storage.kind == Kind::Integer16 => Ok(Kind::Integer16),
                     _ => Err(OTHER_SIZE),
                 };

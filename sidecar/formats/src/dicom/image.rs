@@ -274,6 +274,13 @@ fn slice(levels: &[&Dataset], frame: usize) -> Result<Slice, Error> {
         .flatten();
     let missing = |attribute| Error::GeometryMissing { attribute };
     let [between_rows, between_columns] = between.ok_or(missing("PixelSpacing"))?;
+    if let Some(&found) = [between_rows, between_columns].iter().find(|mm| **mm <= 0.0) {
+        return Err(Error::GeometryInvalid {
+            what: "the pixel spacing in millimetres",
+            found,
+            expected: "more than 0",
+        });
+    }
     let types = look(levels, tags::MR_IMAGE_FRAME_TYPE_SEQUENCE, tags::FRAME_TYPE)
         .or_else(|| look(levels, tags::CT_IMAGE_FRAME_TYPE_SEQUENCE, tags::FRAME_TYPE))
         .map(|found| image_type(found, tags::FRAME_TYPE))

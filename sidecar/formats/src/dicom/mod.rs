@@ -17,6 +17,8 @@ mod preflight;
 mod series;
 mod source;
 mod stack;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;

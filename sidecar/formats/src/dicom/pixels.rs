@@ -107,6 +107,17 @@ pub(crate) fn read_as(
     Ok(())
 }
 
+impl Stored {
+    /// Stored bytes of one frame, on average.
+    pub(crate) fn bytes_of_a_frame(&self) -> u64 {
+        let bytes = match &self.pixels {
+            Pixels::Native { length, .. } => *length,
+            Pixels::Encapsulated { fragments, .. } => fragments.iter().map(|[_, length]| length).sum(),
+        };
+        bytes / self.frames as u64
+    }
+}
+
 /// The fragments of a frame: all of a single frame, one each, or those between two entries of the offset table.
 fn fragments_of<'a>(
     frame: usize,
