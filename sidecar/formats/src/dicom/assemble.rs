@@ -7,12 +7,13 @@ use imaging::{Progress, Volume};
 use ndarray::{Array3, ArrayViewMut3, Axis};
 use rayon::prelude::*;
 
-use super::error::{Error, Warning};
+use super::error::Error;
 use super::files::{self, Given, in_file};
 use super::pixels::{self, Stored};
 use super::series::{self, Chosen, Placed};
 use super::source::{Source, SourceSlice};
 use super::stack::{Stack, median};
+use super::warning::Warning;
 use super::{Options, Series};
 
 /// Hounsfield units of what is outside the scanned circle.

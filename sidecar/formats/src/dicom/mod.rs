@@ -8,6 +8,7 @@ mod assemble;
 mod attributes;
 mod compressed;
 mod dataset;
+mod elements;
 mod error;
 mod files;
 mod image;
@@ -19,14 +20,16 @@ mod source;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod warning;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use imaging::{Progress, Volume};
 
-pub use error::{Choice, Error, Property, Warning, Withheld};
+pub use error::{Choice, Error, Property, Withheld};
 pub use source::{Attribute, Source, SourceSlice};
+pub use warning::Warning;
 
 /// How to read a series.
 #[derive(Debug, Clone)]

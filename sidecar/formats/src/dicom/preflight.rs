@@ -6,22 +6,22 @@
 //! keeps only the attributes named in `attributes.rs`. It understands implicit and explicit VR, big endian, deflate,
 //! files without preamble or group length, and sequences hidden as UN (PS3.5 6.2.2, 7.5, PS3.10 7.1).
 
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 
 use dicom_core::Tag;
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
-use dicom_dictionary_std::{StandardDataDictionary, tags, uids};
+use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::attributes::{self, Keep};
 use super::dataset::{Dataset, Value};
+use super::elements::{
+    BIG_ENDIAN, Bytes, EXPLICIT, Encoding, Header, IMPLICIT, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED,
+};
 use super::error::Error;
 
 /// Sequences within sequences accepted.
 const DEEPEST: usize = 32;
-/// Elements of one file accepted: far beyond an enhanced image of 10,000 frames.
-const MOST_ELEMENTS: u64 = 8_000_000;
 /// Kept elements of one file accepted.
 const MOST_KEPT: u64 = 2_000_000;
 /// Values longer than this are stepped over, never kept.
@@ -30,11 +30,6 @@ const LONGEST_VALUE: u64 = 64 * 1024;
 const MOST_INFLATION: u64 = 64;
 /// ... and to this many bytes.
 const MOST_INFLATED: u64 = 1 << 30;
-
-const ITEM: Tag = Tag(0xFFFE, 0xE000);
-const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
-const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
-const UNDEFINED: u32 = u32::MAX;
 
 /// What a file holds, and where its pixels are.
 #[derive(Debug)]
@@ -62,27 +57,16 @@ pub(crate) enum Pixels {
     Encapsulated { table: Vec<u32>, fragments: Vec<[u64; 2]> },
 }
 
-/// How elements are encoded.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Encoding {
-    explicit: bool,
-    big_endian: bool,
-}
-
-const EXPLICIT: Encoding = Encoding { explicit: true, big_endian: false };
-const BIG_ENDIAN: Encoding = Encoding { explicit: true, big_endian: true };
-const IMPLICIT: Encoding = Encoding { explicit: false, big_endian: false };
-
 /// Walks over `source` of `length` bytes; `Ok(None)` when it is not DICOM at all.
 pub(crate) fn scan<R: Read + Seek>(source: R, length: u64) -> Result<Option<Scan>, Error> {
     let mut walker = Walker::new(source, length);
     let mut head = [0u8; 132];
     let marked = length >= 132 && {
-        walker.fill(&mut head)?;
+        walker.bytes.fill(&mut head)?;
         &head[128..] == b"DICM"
     };
     if !marked {
-        walker.seek(0)?;
+        walker.bytes.seek(0)?;
         return bare(walker);
     }
     let meta = walker.meta()?;
@@ -91,7 +75,7 @@ pub(crate) fn scan<R: Read + Seek>(source: R, length: u64) -> Result<Option<Scan
 
 /// A file without preamble: accepted when what it says makes sense from the first byte to the pixels.
 fn bare<R: Read + Seek>(mut walker: Walker<R>) -> Result<Option<Scan>, Error> {
-    let Some(_) = walker.guess()? else { return Ok(None) };
+    let Some(_) = walker.bytes.guess()? else { return Ok(None) };
     let meta = walker.meta()?;
     match walker.rest(&meta) {
         Ok(scan) if scan.dataset.contains(tags::SOP_CLASS_UID) => Ok(Some(scan)),
@@ -100,156 +84,31 @@ fn bare<R: Read + Seek>(mut walker: Walker<R>) -> Result<Option<Scan>, Error> {
     }
 }
 
+/// The walk: where it is, and how much it has kept.
 struct Walker<R> {
-    source: BufReader<R>,
-    position: u64,
-    length: u64,
-    elements: u64,
+    bytes: Bytes<R>,
     kept: u64,
-}
-
-/// One element's beginning.
-struct Header {
-    tag: Tag,
-    /// As said, or as the dictionary says where it is not.
-    vr: [u8; 2],
-    length: u32,
-    /// Said to be UN: whatever is inside is implicit little endian (PS3.5 6.2.2).
-    unknown: bool,
 }
 
 impl<R: Read + Seek> Walker<R> {
     fn new(source: R, length: u64) -> Walker<R> {
-        Walker {
-            source: BufReader::with_capacity(16 * 1024, source),
-            position: 0,
-            length,
-            elements: 0,
-            kept: 0,
-        }
-    }
-
-    /// Fills `buffer` from the current position.
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
-        self.need(buffer.len() as u64)?;
-        self.source.read_exact(buffer).map_err(|source| Error::Read { source })?;
-        self.position += buffer.len() as u64;
-        Ok(())
-    }
-
-    /// Whether `count` more bytes are there.
-    fn need(&self, count: u64) -> Result<(), Error> {
-        let expected = self.position.saturating_add(count);
-        if expected > self.length { Err(Error::Truncated { expected, found: self.length }) } else { Ok(()) }
-    }
-
-    fn skip(&mut self, count: u64) -> Result<(), Error> {
-        self.need(count)?;
-        let step = i64::try_from(count).map_err(|_| Error::Corrupt { reason: "a length overflows" })?;
-        self.source.seek_relative(step).map_err(|source| Error::Read { source })?;
-        self.position += count;
-        Ok(())
-    }
-
-    fn seek(&mut self, position: u64) -> Result<(), Error> {
-        self.source.seek(SeekFrom::Start(position)).map_err(|source| Error::Read { source })?;
-        self.position = position;
-        Ok(())
-    }
-
-    /// `N` bytes.
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let mut bytes = [0; N];
-        self.fill(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// Tag, VR and length of the next element.
-    fn header(&mut self, encoding: Encoding) -> Result<Header, Error> {
-        self.elements += 1;
-        if self.elements > MOST_ELEMENTS {
-            return Err(Error::Limit { what: "elements", found: self.elements, limit: MOST_ELEMENTS });
-        }
-        let [a, b, c, d, rest @ ..] = self.array::<8>()?;
-        let big = encoding.big_endian;
-        let half = |bytes| if big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
-        let whole = |bytes| if big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) };
-        let tag = Tag(half([a, b]), half([c, d]));
-        if tag.0 == 0xFFFE || !encoding.explicit {
-            return Ok(Header { tag, vr: dictionary_vr(tag), length: whole(rest), unknown: false });
-        }
-        let [v, w, x, y] = rest;
-        let vr = [v, w];
-        if !vr.iter().all(u8::is_ascii_uppercase) {
-            return Err(Error::Parse { reason: "an element has no value representation" });
-        }
-        // PS3.5 7.1.2: the old short forms; everything else, also any future VR, has four bytes of length.
-        let short = matches!(
-            &vr,
-            b"AE"
-                | b"AS"
-                | b"AT"
-                | b"CS"
-                | b"DA"
-                | b"DS"
-                | b"DT"
-                | b"FL"
-                | b"FD"
-                | b"IS"
-                | b"LO"
-                | b"LT"
-                | b"PN"
-                | b"SH"
-                | b"SL"
-                | b"SS"
-                | b"ST"
-                | b"TM"
-                | b"UI"
-                | b"UL"
-                | b"US"
-        );
-        let length = if short { u32::from(half([x, y])) } else { whole(self.array::<4>()?) };
-        let unknown = &vr == b"UN";
-        let vr = if unknown { dictionary_vr(tag) } else { vr };
-        Ok(Header { tag, vr, length, unknown })
-    }
-
-    /// Whether the bytes here begin like a data set, and with which encoding; the position does not move.
-    fn guess(&mut self) -> Result<Option<Encoding>, Error> {
-        let start = self.position;
-        if self.length < start + 8 {
-            return Ok(None);
-        }
-        let [a, b, c, d, e, f, ..] = self.array::<8>()?;
-        self.seek(start)?;
-        let group = u16::from_le_bytes([a, b]);
-        if !matches!(group, 2 | 8) {
-            return Ok(None);
-        }
-        let length = u64::from(u16::from_le_bytes([e, f]));
-        let _ = (c, d);
-        let explicit = e.is_ascii_uppercase() && f.is_ascii_uppercase();
-        Ok(match (explicit, group) {
-            (true, _) => Some(EXPLICIT),
-            (false, 8) if length <= 256 => Some(IMPLICIT),
-            _ => None,
-        })
+        Walker { bytes: Bytes::new(source, length), kept: 0 }
     }
 
     /// Walks over the file meta group (always explicit little endian); its group length is not believed.
     fn meta(&mut self) -> Result<Dataset, Error> {
         let mut found = Dataset::default();
         loop {
-            let start = self.position;
-            if self.length - start < 8 {
+            let start = self.bytes.position;
+            if self.bytes.length - start < 8 {
                 break;
             }
-            let group = u16::from_le_bytes(self.array::<2>()?);
-            self.seek(start)?;
+            let group = u16::from_le_bytes(self.bytes.array::<2>()?);
+            self.bytes.seek(start)?;
             if group != 2 {
                 break;
             }
-            let header = self.header(EXPLICIT)?;
+            let header = self.bytes.header(EXPLICIT)?;
             if header.length == UNDEFINED {
                 return Err(Error::Parse { reason: "the file meta group holds a sequence" });
             }
@@ -273,7 +132,7 @@ impl<R: Read + Seek> Walker<R> {
             Some(uids::EXPLICIT_VR_BIG_ENDIAN) => (BIG_ENDIAN, uids::EXPLICIT_VR_BIG_ENDIAN),
             Some(other) if TransferSyntaxRegistry.get(other).is_some() => (EXPLICIT, other),
             Some(other) => return Err(Error::UnsupportedTransferSyntax { uid: other.to_owned() }),
-            None => match self.guess()? {
+            None => match self.bytes.guess()? {
                 Some(EXPLICIT) => (EXPLICIT, uids::EXPLICIT_VR_LITTLE_ENDIAN),
                 Some(_) => (IMPLICIT, uids::IMPLICIT_VR_LITTLE_ENDIAN),
                 None => return Err(Error::Parse { reason: "the file names no transfer syntax" }),
@@ -300,9 +159,10 @@ impl<R: Read + Seek> Walker<R> {
 
     /// Inflates the rest of the file, under a cap.
     fn inflate(self) -> Result<Vec<u8>, Error> {
-        let limit = (self.length - self.position).saturating_mul(MOST_INFLATION).min(MOST_INFLATED);
+        let limit =
+            (self.bytes.length - self.bytes.position).saturating_mul(MOST_INFLATION).min(MOST_INFLATED);
         let mut bytes = Vec::new();
-        flate2::read::DeflateDecoder::new(self.source)
+        flate2::read::DeflateDecoder::new(self.bytes.source)
             .take(limit + 1)
             .read_to_end(&mut bytes)
             .map_err(|_| Error::Corrupt { reason: "the deflated data set cannot be inflated" })?;
@@ -311,8 +171,8 @@ impl<R: Read + Seek> Walker<R> {
 
     /// Walks over the outermost data set, up to its pixels or the end of the file.
     fn main(&mut self, encoding: Encoding, dataset: &mut Dataset) -> Result<Option<Pixels>, Error> {
-        while self.position < self.length {
-            let header = self.header(encoding)?;
+        while self.bytes.position < self.bytes.length {
+            let header = self.bytes.header(encoding)?;
             match header.tag {
                 tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA => {
                     return self.pixels(&header, encoding).map(Some);
@@ -321,7 +181,7 @@ impl<R: Read + Seek> Walker<R> {
                 Tag(2, _) => {
                     return Err(Error::Corrupt { reason: "a file meta element lies in the data set" });
                 }
-                _ => self.element(&header, encoding, Some(dataset), (self.length, 0))?,
+                _ => self.element(&header, encoding, Some(dataset), (self.bytes.length, 0))?,
             }
         }
         Ok(None)
@@ -337,8 +197,8 @@ impl<R: Read + Seek> Walker<R> {
     ) -> Result<(), Error> {
         let keep = if into.is_some() { attributes::keep(header.tag) } else { Keep::Nothing };
         let sequence = header.length == UNDEFINED || (keep == Keep::Items);
-        if header.length != UNDEFINED && self.position + u64::from(header.length) > end {
-            self.need(u64::from(header.length))?;
+        if header.length != UNDEFINED && self.bytes.position + u64::from(header.length) > end {
+            self.bytes.need(u64::from(header.length))?;
             return Err(Error::Corrupt { reason: "an element is longer than the item it lies in" });
         }
         if !sequence {
@@ -367,12 +227,12 @@ impl<R: Read + Seek> Walker<R> {
     ) -> Result<(), Error> {
         let length = u64::from(header.length);
         if !keep || length > LONGEST_VALUE {
-            return self.skip(length);
+            return self.bytes.skip(length);
         }
-        self.need(length)?;
+        self.bytes.need(length)?;
         self.single(into, header.tag)?;
         let mut bytes = vec![0; length as usize];
-        self.fill(&mut bytes)?;
+        self.bytes.fill(&mut bytes)?;
         let value = Value::Bytes { bytes, big_endian: encoding.big_endian, vr: header.vr };
         into.elements.push((header.tag, value));
         Ok(())
@@ -406,11 +266,11 @@ impl<R: Read + Seek> Walker<R> {
             });
         }
         let defined = header.length != UNDEFINED;
-        let end = if defined { self.position + u64::from(header.length) } else { end };
+        let end = if defined { self.bytes.position + u64::from(header.length) } else { end };
         let mut items = Vec::new();
-        while !(defined && self.position >= end) {
+        while !(defined && self.bytes.position >= end) {
             self.within(end, 8)?;
-            let next = self.header(encoding)?;
+            let next = self.bytes.header(encoding)?;
             match next.tag {
                 SEQUENCE_END if !defined => break,
                 ITEM => {
@@ -437,15 +297,15 @@ impl<R: Read + Seek> Walker<R> {
         let defined = header.length != UNDEFINED;
         if defined && into.is_none() {
             self.within(end, u64::from(header.length))?;
-            return self.skip(u64::from(header.length));
+            return self.bytes.skip(u64::from(header.length));
         }
-        let end = if defined { self.position + u64::from(header.length) } else { end };
+        let end = if defined { self.bytes.position + u64::from(header.length) } else { end };
         if defined {
-            self.need(u64::from(header.length))?;
+            self.bytes.need(u64::from(header.length))?;
         }
-        while !(defined && self.position >= end) {
+        while !(defined && self.bytes.position >= end) {
             self.within(end, 8)?;
-            let next = self.header(encoding)?;
+            let next = self.bytes.header(encoding)?;
             match next.tag {
                 ITEM_END if !defined => break,
                 Tag(0xFFFE, _) => return Err(Error::Corrupt { reason: "an item ends where it should not" }),
@@ -457,8 +317,8 @@ impl<R: Read + Seek> Walker<R> {
 
     /// Whether `count` more bytes fit before `end`.
     fn within(&self, end: u64, count: u64) -> Result<(), Error> {
-        self.need(count)?;
-        if self.position + count > end {
+        self.bytes.need(count)?;
+        if self.bytes.position + count > end {
             return Err(Error::Corrupt { reason: "an item is longer than the sequence it lies in" });
         }
         Ok(())
@@ -467,26 +327,26 @@ impl<R: Read + Seek> Walker<R> {
     /// Where the pixels are; they themselves are not read.
     fn pixels(&mut self, header: &Header, encoding: Encoding) -> Result<Pixels, Error> {
         if header.length != UNDEFINED {
-            self.need(u64::from(header.length))?;
-            let (offset, length) = (self.position, u64::from(header.length));
+            self.bytes.need(u64::from(header.length))?;
+            let (offset, length) = (self.bytes.position, u64::from(header.length));
             return Ok(Pixels::Native { element: header.tag, offset, length });
         }
-        let table = self.header(encoding)?;
+        let table = self.bytes.header(encoding)?;
         if table.tag != ITEM || table.length == UNDEFINED || table.length % 4 != 0 {
             return Err(Error::Corrupt { reason: "compressed pixels do not begin with an offset table" });
         }
-        self.need(u64::from(table.length))?;
+        self.bytes.need(u64::from(table.length))?;
         let mut bytes = vec![0; table.length as usize];
-        self.fill(&mut bytes)?;
+        self.bytes.fill(&mut bytes)?;
         let table = bytes.as_chunks::<4>().0.iter().map(|&four| u32::from_le_bytes(four)).collect();
         let mut fragments = Vec::new();
         loop {
-            let next = self.header(encoding)?;
+            let next = self.bytes.header(encoding)?;
             match next.tag {
                 SEQUENCE_END => return Ok(Pixels::Encapsulated { table, fragments }),
                 ITEM if next.length != UNDEFINED => {
-                    fragments.push([self.position, u64::from(next.length)]);
-                    self.skip(u64::from(next.length))?;
+                    fragments.push([self.bytes.position, u64::from(next.length)]);
+                    self.bytes.skip(u64::from(next.length))?;
                 }
                 _ => {
                     return Err(Error::Corrupt {
@@ -496,14 +356,4 @@ impl<R: Read + Seek> Walker<R> {
             }
         }
     }
-}
-
-/// The VR that the standard, or a vendor, gives to a tag; `UN` when unknown.
-fn dictionary_vr(tag: Tag) -> [u8; 2] {
-    if let Some(vr) = attributes::private_vr(tag) {
-        return vr;
-    }
-    let Some(entry) = StandardDataDictionary.by_tag(tag) else { return *b"UN" };
-    let name = entry.vr().relaxed().to_string();
-    <[u8; 2]>::try_from(name.as_bytes()).unwrap_or(*b"UN")
 }

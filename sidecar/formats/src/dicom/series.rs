@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Options;
-use super::error::{Choice, Error, Property, Warning, Withheld};
+use super::error::{Choice, Error, Property, Withheld};
 use super::files::{Found, Object, in_file};
 use super::image::{Image, Slice};
 use super::pixels::{self, Stored};
 use super::stack::{Plane, minus, norm};
+use super::warning::Warning;
 
 /// Slices nearer than this lie at the same place, in millimetres.
 const SAME_PLACE_MM: f64 = 0.01;

@@ -5,7 +5,8 @@ use imaging::{Grid, Volume};
 use ndarray::parallel::prelude::*;
 use ndarray::{Array3, Axis, Zip};
 
-use super::error::{Error, Warning};
+use super::error::Error;
+use super::warning::Warning;
 
 /// Deviation from unit length and from a right angle that is put right.
 const ORIENTATION_TOLERANCE: f64 = 1e-3;

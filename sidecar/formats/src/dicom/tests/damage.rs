@@ -22,11 +22,9 @@ fn seeds() -> Vec<Vec<u8>> {
     let segment: Vec<u8> = words.chain([0xC1, 0, 0xC1, 5]).collect();
     let spacing = items(&[element(tags::PIXEL_SPACING, "DS", b"1.5\\1")]);
     let measures = element(tags::PIXEL_MEASURES_SEQUENCE, "SQ", &spacing);
-    let groups = slice(2).set(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, "SQ", items(&[measures.clone()])).set(
-        tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
-        "SQ",
-        items(&[measures]),
-    );
+    let groups = slice(2)
+        .set(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, "SQ", items(std::slice::from_ref(&measures)))
+        .set(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, "SQ", items(&[measures]));
     let mut small = slice(0).us(tags::ROWS, 2).us(tags::COLUMNS, 2).pixels(&[1, 2, 3, 4]);
     small.syntax = uids::EXPLICIT_VR_LITTLE_ENDIAN;
     vec![small.bytes(), encapsulated(&rle, &[segment]), groups.bytes(), small.body()]

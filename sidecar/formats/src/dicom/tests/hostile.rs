@@ -241,9 +241,12 @@ fn encoded(object: &Object, implicit: bool) -> Vec<u8> {
     bytes
 }
 
+/// How an object becomes a file.
+type Encode<'a> = &'a dyn Fn(&Object) -> Vec<u8>;
+
 #[test]
 fn d46_every_encoding_of_the_same_series() {
-    let read = |encode: &dyn Fn(&Object) -> Vec<u8>| {
+    let read = |encode: Encode| {
         let files =
             series(|_, o| o).iter().enumerate().map(|(k, o)| (format!("{k}"), encode(o))).collect::<Vec<_>>();
         read_files(files, &Options::default(), &Progress::silent()).map(|read| super::phantom::marker(&read))
@@ -254,7 +257,7 @@ fn d46_every_encoding_of_the_same_series() {
         bytes.drain(132..144);
         bytes
     };
-    let encodings: [&dyn Fn(&Object) -> Vec<u8>; 6] = [
+    let encodings: [Encode; 6] = [
         &|object| [head(uids::IMPLICIT_VR_LITTLE_ENDIAN), encoded(object, true)].concat(),
         &|object| [head(big), encoded(object, false)].concat(),
         &|object| encoded(object, true),

@@ -208,7 +208,7 @@ fn d51_frames_of_an_enhanced_object_have_their_own_places_and_rescales() {
     ks.swap(3, 17);
     let slope = |k: usize| if k == MARKER[2] { "1.5" } else { "1" };
     let object = enhanced(&ks, |k| [position(k), transformation(slope(k))].concat());
-    let read = check_marker(&[object.clone()], plain_truth(), 1e-6, &[]);
+    let read = check_marker(std::slice::from_ref(&object), plain_truth(), 1e-6, &[]);
     assert_eq!(read.volume.voxels[[6, 23, 9]], 1500.0);
     assert_eq!(read.volume.voxels[[7, 0, 0]], -1000.0);
     assert_eq!(read.source.slices[3].frame, Some(18));

@@ -137,7 +137,7 @@ fn labels_return_to_the_true_slices_of_an_uneven_stack() {
 
 #[test]
 fn d13_d14_jitter_is_even_and_positions_beat_stated_spacing() {
-    let jitter = |k: usize| place(k as f64 + 0.0016 * if k % 2 == 0 { 1.0 } else { -1.0 });
+    let jitter = |k: usize| place(k as f64 + 0.0016 * if k.is_multiple_of(2) { 1.0 } else { -1.0 });
     let objects = series(|k, object| object.numbers(tags::IMAGE_POSITION_PATIENT, &jitter(k)));
     check_marker(&objects, plain_truth(), 0.02, &[]);
     let objects = series(|_, object| object.numbers(tags::SPACING_BETWEEN_SLICES, &[5.0]));
