@@ -3,10 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use imaging::Progress;
-use nnunet::{GraphOptions, Plan};
+use nnunet::Plan;
 
 use crate::options::ModelUsed;
-use crate::temporary::Runtime;
+use crate::runtime::Runtime;
 use crate::store::ModelStore;
 use crate::{Error, Network, Result};
 
@@ -58,7 +58,9 @@ impl Engine {
         {
             let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(at) = warm.iter().position(|model| model.weights == weights && model.folds == folds) {
-                return Ok(warm.remove(at));
+                let mut model = warm.remove(at);
+                model.networks.iter_mut().for_each(|network| network.watch(progress));
+                return Ok(model);
             }
             // Room first: two networks at once can be more than the memory holds.
             while warm.len() >= self.most_warm {
@@ -75,8 +77,7 @@ impl Engine {
         let mut networks = Vec::new();
         for fold in chosen {
             progress.step("loading the model", networks.len() as u64, model.folds.len() as u64)?;
-            let graph = nnunet::to_onnx(&model.plan, &fold.weights, GraphOptions::default())?;
-            networks.push(self.runtime.network(&installed.id, &model.plan, graph, progress)?);
+            networks.push(self.runtime.network(&installed.id, &model.plan, &fold.weights, progress)?);
         }
         let used = ModelUsed {
             id: installed.id,

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use imaging::{Cancelled, GridError, IndexBox};
 
+use crate::runtime::{Attempt, LEAST_MINOR_VERSION};
+
 /// Why a segmentation did not come about.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -19,6 +21,48 @@ pub enum Error {
         model: String,
         /// What the runtime said.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No inference library on this computer.
+    #[error("ONNX Runtime was not found")]
+    RuntimeMissing {
+        /// The places that were looked at, in order.
+        tried: Vec<Attempt>,
+    },
+    /// The inference library that was named is older than this program can use.
+    #[error("`{}` is ONNX Runtime {version}, at least 1.{LEAST_MINOR_VERSION} is needed", path.display())]
+    RuntimeTooOld {
+        /// The library.
+        path: PathBuf,
+        /// Its version.
+        version: String,
+    },
+    /// The inference library that was named does not work.
+    #[error("`{}` cannot be used as ONNX Runtime: {reason}", path.display())]
+    RuntimeUnusable {
+        /// The library.
+        path: PathBuf,
+        /// Why, as the system says it.
+        reason: String,
+    },
+    /// Another inference library is in use already; a process can use one.
+    #[error("`{}` is in use, `{}` cannot be loaded beside it", loaded.display(), wanted.display())]
+    RuntimeLoaded {
+        /// The one in use.
+        loaded: PathBuf,
+        /// The one that was asked for.
+        wanted: PathBuf,
+    },
+    /// A device that no one knows.
+    #[error("there is no device `{name}`")]
+    UnknownDevice {
+        /// What was asked for.
+        name: String,
+    },
+    /// A precision that no one knows.
+    #[error("there is no precision `{name}`")]
+    UnknownPrecision {
+        /// What was asked for.
+        name: String,
     },
     /// No network was given.
     #[error("no network was given: at least one fold is needed")]
@@ -117,6 +161,29 @@ pub enum Error {
 }
 
 impl Error {
+    /// What to do next, as a sentence for the user; None where the message says it all.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Error::RuntimeMissing { tried } => {
+                let places: Vec<String> = tried.iter().map(|attempt| format!("  {attempt}")).collect();
+                format!("run `pip install onnxruntime`; looked at\n{}", places.join("\n"))
+            }
+            Error::RuntimeTooOld { .. } => "run `pip install --upgrade onnxruntime`".into(),
+            Error::RuntimeUnusable { .. } => {
+                "run `pip install --force-reinstall onnxruntime`, or name no library to have it searched for".into()
+            }
+            Error::UnknownDevice { .. } => {
+                "devices are `auto`, `cpu`, `openvino`, `gpu`, `cuda`, `tensorrt`, `directml`, `coreml` and `mps`; \
+                 `gpu:1` is the second"
+                    .into()
+            }
+            Error::UnknownPrecision { .. } => "precisions are `auto`, `fp32`, `bf16` and `fp16`".into(),
+            _ => return None,
+        };
+        Some(hint)
+    }
+
     /// For `map_err`: names the file or folder of the store that could not be used.
     pub(crate) fn folder(path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_path_buf();

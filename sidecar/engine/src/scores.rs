@@ -62,21 +62,24 @@ pub(crate) fn scores<S: Score>(
     let weights = gaussian(window.patch);
     let voxels = weights.len();
     let mut patch = vec![0.0; data.dim().0 * voxels];
-    let mut output = vec![0.0; classes * voxels];
     let mut rows: VecDeque<Row<S>> = VecDeque::with_capacity(window.patch[0]);
     let mut spare: Vec<Row<S>> = Vec::new();
     let total = (window.len() * networks.len()) as u64;
     let mut done = 0;
     for (level, &z) in window.starts[0].iter().enumerate() {
         while rows.len() < window.patch[0] {
-            rows.push_back(spare.pop().unwrap_or_else(|| Row::zeros(networks.len(), classes, height * width)));
+            rows.push_back(
+                spare.pop().unwrap_or_else(|| Row::zeros(networks.len(), classes, height * width)),
+            );
         }
         for (&y, &x) in window.starts[1].iter().flat_map(|y| window.starts[2].iter().map(move |x| (y, x))) {
             window.copy(data, [z, y, x], &mut patch);
             for (fold, network) in networks.iter_mut().enumerate() {
                 progress.step("inference", done, total)?;
-                network.run(&patch, &mut output)?;
-                add(&mut rows, fold, window, [y, x], &output, &weights);
+                network.run(&patch, &mut |class, output| {
+                    add(&mut rows, window, [fold, class, y, x], output, &weights);
+                    Ok(())
+                })?;
                 done += 1;
             }
         }
@@ -92,32 +95,37 @@ pub(crate) fn scores<S: Score>(
     Ok(())
 }
 
-/// Adds one patch of network output, `[class, z, y, x]`, to the rows; weights are counted with the first fold only.
+/// Adds some classes of a patch of network output, `[class, z, y, x]`, to the rows, from `[fold, class, y, x]` on.
+/// Weights are counted with the first class of the first fold only.
 fn add<S: Score>(
     rows: &mut VecDeque<Row<S>>,
-    fold: usize,
     window: &Window,
-    [y, x]: [usize; 2],
+    [fold, first, y, x]: [usize; 4],
     output: &[f32],
     weights: &[f32],
 ) {
     let [depth, height, width] = window.patch;
     let [_, rows_y, rows_x] = window.padded;
-    rows.par_iter_mut().zip(weights.par_chunks(height * width)).enumerate().for_each(|(z, (row, weights))| {
-        if fold == 0 {
-            for (n, line) in weights.chunks(width).enumerate() {
-                let at = (y + n) * rows_x + x;
-                S::update(&mut row.weights[at..at + width], line, line, |sum, weight, _| sum + weight);
+    rows.par_iter_mut().zip(weights.par_chunks(height * width)).enumerate().for_each(
+        |(z, (row, weights))| {
+            if fold == 0 && first == 0 {
+                for (n, line) in weights.chunks(width).enumerate() {
+                    let at = (y + n) * rows_x + x;
+                    S::update(&mut row.weights[at..at + width], line, line, |sum, weight, _| sum + weight);
+                }
             }
-        }
-        for (class, sums) in row.folds[fold].chunks_mut(rows_y * rows_x).enumerate() {
-            let plane = &output[(class * depth + z) * height * width..][..height * width];
-            for (n, (scores, weights)) in plane.chunks(width).zip(weights.chunks(width)).enumerate() {
-                let at = (y + n) * rows_x + x;
-                S::update(&mut sums[at..at + width], scores, weights, |sum, score, weight| sum + score * weight);
+            let classes = output.chunks(depth * height * width);
+            for (scores, sums) in classes.zip(row.folds[fold].chunks_mut(rows_y * rows_x).skip(first)) {
+                let plane = &scores[z * height * width..][..height * width];
+                for (n, (scores, weights)) in plane.chunks(width).zip(weights.chunks(width)).enumerate() {
+                    let at = (y + n) * rows_x + x;
+                    S::update(&mut sums[at..at + width], scores, weights, |sum, score, weight| {
+                        sum + score * weight
+                    });
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// Finishes rows from `z` of the padded image on and hands those that lie in the image to `take`.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::TakeScores;
 use crate::window::gaussian;
 
 #[derive(Deserialize)]
@@ -66,7 +67,8 @@ struct Patches {
 }
 
 impl Network for Patches {
-    fn run(&mut self, patch: &[f32], scores: &mut [f32]) -> Result<()> {
+    /// One class at a time.
+    fn run(&mut self, patch: &[f32], take: &mut TakeScores<'_>) -> Result<()> {
         if let Some((runs, progress)) = &self.runs {
             if runs.fetch_add(1, Ordering::Relaxed) == 1 {
                 progress.cancel();
@@ -83,8 +85,8 @@ impl Network for Patches {
             })
             .collect();
         let Arithmetic { w, u, b } = &self.arithmetic;
-        for (class, scores) in scores.chunks_mut(voxels).enumerate() {
-            scores.fill(0.0);
+        for class in 0..b.len() {
+            let mut scores = vec![0.0; voxels];
             for (channel, patch) in patch.chunks(voxels).enumerate() {
                 let (w, u) = (w[class][channel], u[class][channel]);
                 for (score, (n, &from)) in scores.iter_mut().zip(rolled.iter().enumerate()) {
@@ -93,12 +95,14 @@ impl Network for Patches {
                 }
             }
             scores.iter_mut().for_each(|score| *score += b[class]);
+            take(class, &scores)?;
         }
         Ok(())
     }
 }
 
-static REFERENCE: LazyLock<Reference> = LazyLock::new(|| serde_json::from_slice(&read("cases.json")).unwrap());
+static REFERENCE: LazyLock<Reference> =
+    LazyLock::new(|| serde_json::from_slice(&read("cases.json")).unwrap());
 
 fn read(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/../../tests/reference/engine/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -112,6 +116,9 @@ impl Case {
     /// The image formula of `make.py`.
     fn value(&self, channel: usize, [i, j, k]: [usize; 3]) -> f32 {
         let (a, b, c) = (i / 3, j / 2, k / 2);
+        if self.kind == "empty" {
+            return 0.0;
+        }
         if self.kind == "bytes" {
             return ((a * 31 + b * 17 + c * 7 + a * b * 5) % 256) as f32;
         }
@@ -163,17 +170,24 @@ fn whole_scores(case: &Case, prepared: &Prepared) -> Vec<f16> {
     let plane = height * width;
     let mut whole = vec![f16::ZERO; classes * depth * plane];
     let mut expected = 0;
-    scores::<f16>(&prepared.data, &window, classes, &mut case.networks(), &Progress::silent(), |first, rows| {
-        assert_eq!(first, expected, "rows come in order, each once");
-        assert!(rows.len() <= window.patch[0], "never more rows than a patch is deep");
-        expected += rows.len();
-        for (n, row) in rows.iter().enumerate() {
-            for (class, values) in row.chunks(plane).enumerate() {
-                whole[(class * depth + first + n) * plane..][..plane].copy_from_slice(values);
+    scores::<f16>(
+        &prepared.data,
+        &window,
+        classes,
+        &mut case.networks(),
+        &Progress::silent(),
+        |first, rows| {
+            assert_eq!(first, expected, "rows come in order, each once");
+            assert!(rows.len() <= window.patch[0], "never more rows than a patch is deep");
+            expected += rows.len();
+            for (n, row) in rows.iter().enumerate() {
+                for (class, values) in row.chunks(plane).enumerate() {
+                    whole[(class * depth + first + n) * plane..][..plane].copy_from_slice(values);
+                }
             }
-        }
-        Ok(())
-    })
+            Ok(())
+        },
+    )
     .unwrap();
     assert_eq!(expected, depth);
     whole
@@ -203,12 +217,13 @@ fn windows_overlap_in_every_axis() {
 
 #[test]
 fn images_are_turned_and_turned_back() {
-    ["flipped", "turned_z_score", "turned_z_score_whole", "as_stored", "as_stored_nibabel", "oblique"].map(check);
+    ["flipped", "turned_z_score", "turned_z_score_whole", "as_stored", "as_stored_nibabel", "oblique"]
+        .map(check);
 }
 
 #[test]
 fn every_normalisation() {
-    ["z_score_crop", "z_score_mask_channels", "bytes_and_plain"].map(check);
+    ["z_score_crop", "z_score_mask_channels", "z_score_of_nothing", "bytes_and_plain"].map(check);
 }
 
 #[test]
@@ -271,31 +286,35 @@ fn a_wish_to_stop_is_heard_within_one_patch() {
 fn progress_counts_every_patch_of_every_fold() {
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let log = seen.clone();
-    let progress =
-        Progress::new(move |report| log.lock().unwrap().push((report.stage.to_owned(), report.done, report.total)));
+    let progress = Progress::new(move |report| {
+        log.lock().unwrap().push((report.stage.to_owned(), report.done, report.total))
+    });
     let case = case("windows_08_3_folds");
     let options = case.options(Mode::Compatible);
     predict(&case.volumes(), &case.plan, &mut case.networks(), &options, &progress).unwrap();
     let seen = seen.lock().unwrap();
-    let inference: Vec<_> = seen.iter().filter(|(stage, ..)| stage == "inference").map(|s| (s.1, s.2)).collect();
-    // 4 x 4 x 3 patches, 3 folds.
-    assert_eq!(inference, (0..=144).map(|done| (done, 144)).collect::<Vec<_>>());
+    let inference: Vec<_> =
+        seen.iter().filter(|(stage, ..)| stage == "inference").map(|s| (s.1, s.2)).collect();
+    // 3 x 4 x 3 patches, 3 folds.
+    assert_eq!(inference, (0..=108).map(|done| (done, 108)).collect::<Vec<_>>());
     let mut stages: Vec<&str> = seen.iter().map(|(stage, ..)| stage.as_str()).collect();
     stages.dedup();
     assert_eq!(stages, ["preparing", "inference", "finishing"]);
 }
 
-/// A case whose score of class 1 is a slope through the image, 0 at `level`; class 0 is 0 everywhere.
-fn slope(name: &str, level: f32) -> (Case, Vec<Volume>) {
+/// A case whose score of class 1 is a slope through the image, 0 in its middle; class 0 is 0 everywhere.
+fn slope(name: &str) -> (Case, Vec<Volume>, f32) {
     let mut case = case(name);
     case.plan.normalization = vec![Normalization::None];
     case.plan.outputs = Outputs::Classes { count: 2 };
     let w = vec![vec![0.0], vec![1.0]];
-    case.networks = vec![Arithmetic { w, u: vec![vec![0.0]; 2], b: vec![0.0, -level] }];
     let mut volumes = case.volumes();
     let grid = volumes[0].grid.clone();
-    volumes[0].voxels = Array3::from_shape_fn(grid.shape(), |(k, j, i)| height(grid.world([i, j, k].map(|n| n as f64))));
-    (case, volumes)
+    let level = height(grid.world(grid.size.map(|n| n as f64 / 2.0)));
+    case.networks = vec![Arithmetic { w, u: vec![vec![0.0]; 2], b: vec![0.0, -level] }];
+    volumes[0].voxels =
+        Array3::from_shape_fn(grid.shape(), |(k, j, i)| height(grid.world([i, j, k].map(|n| n as f64))));
+    (case, volumes, level)
 }
 
 fn height([x, y, z]: [f64; 3]) -> f32 {
@@ -304,12 +323,13 @@ fn height([x, y, z]: [f64; 3]) -> f32 {
 
 /// A plane cuts the image; labels on any grid must tell on which side a voxel lies, and 0 where no image is.
 fn check_slope(name: &str, target: impl Fn(&Grid) -> Grid) {
-    let (case, volumes) = slope(name, 20.0);
+    let (case, volumes, level) = slope(name);
     let source = &volumes[0].grid;
     let target = target(source);
     let options = case.options(Mode::Precise);
     let progress = Progress::silent();
-    let labels = predict_onto(&volumes, &target, &case.plan, &mut case.networks(), &options, &progress).unwrap();
+    let labels =
+        predict_onto(&volumes, &target, &case.plan, &mut case.networks(), &options, &progress).unwrap();
     assert_eq!(labels.grid, target);
     let mut counts = [0; 3];
     for ((k, j, i), &label) in labels.labels.indexed_iter() {
@@ -317,7 +337,7 @@ fn check_slope(name: &str, target: impl Fn(&Grid) -> Grid) {
         let index = source.index(world);
         let outside = (0..3).any(|a| index[a] < -0.51 || index[a] > source.size[a] as f64 - 0.49);
         let within = (0..3).all(|a| index[a] >= 0.0 && index[a] <= source.size[a] as f64 - 1.0);
-        let above = height(world) - 20.0;
+        let above = height(world) - level;
         if outside {
             assert_eq!(label, 0, "{name} {i} {j} {k}: outside");
             counts[0] += 1;
@@ -335,7 +355,8 @@ fn scores_are_interpolated_where_the_target_lies() {
         check_slope(name, Grid::clone);
         // Twice as fine, turned a little, and larger than the image.
         check_slope(name, |source| {
-            let axes = source.axes.map(|[x, y, z]| [x * 0.5 - y * 0.1, y * 0.5 + x * 0.1, z * 0.55 + y * 0.05]);
+            let axes =
+                source.axes.map(|[x, y, z]| [x * 0.5 - y * 0.1, y * 0.5 + x * 0.1, z * 0.55 + y * 0.05]);
             let origin = source.world([-3.0, -2.0, -1.5]);
             Grid::new(source.size.map(|n| 2 * n + 5), axes, origin).unwrap()
         });
@@ -344,7 +365,7 @@ fn scores_are_interpolated_where_the_target_lies() {
 
 #[test]
 fn precise_agrees_with_compatible_but_for_borders() {
-    for name in ["windows", "transposed_102", "iso_resampled", "turned_z_score", "as_stored", "thick_middle_axis"] {
+    for name in ["windows", "transposed_102", "iso_resampled", "turned_z_score", "as_stored"] {
         let case = case(name);
         let [precise, compatible] = [Mode::Precise, Mode::Compatible].map(|mode| case.predict(mode).labels);
         let differ = precise.iter().zip(&compatible).filter(|(a, b)| a != b).count();
@@ -359,20 +380,25 @@ fn what_does_not_suit_the_model_is_said() {
         let mut volumes = case.volumes();
         change(&mut case, &mut volumes);
         let options = case.options(Mode::Compatible);
-        predict(&volumes, &case.plan, &mut case.networks(), &options, &Progress::silent()).unwrap_err().to_string()
+        predict(&volumes, &case.plan, &mut case.networks(), &options, &Progress::silent())
+            .unwrap_err()
+            .to_string()
     };
     let check = |change, message: &str| assert_eq!(run(change), message);
     check(|_, volumes| volumes.clear(), "0 images were given, the model needs 1");
     check(|_, volumes| volumes.push(volumes[0].clone()), "2 images were given, the model needs 1");
     check(|case, _| case.networks.clear(), "no network was given: at least one fold is needed");
-    check(|case, _| case.plan.resampling.order = 2, "resampling of order 2, 0 across slices, is not supported");
+    check(
+        |case, _| case.plan.resampling.order = 2,
+        "resampling of order 2, 0 across slices, is not supported",
+    );
     check(
         |case, _| case.plan.resampling_of_scores.order = 3,
         "resampling of order 3, 0 across slices, is not supported",
     );
     check(
         |case, _| case.plan.normalization = vec![Normalization::RgbTo01],
-        "the model expects values from 0 to 255, the image has -128.57143 to 159.42857",
+        "the model expects values from 0 to 255, the image has -128.57143 to 159.71428",
     );
     check(
         |case, _| case.plan.spacing = [1e-6; 3],
@@ -390,16 +416,4 @@ fn what_does_not_suit_the_model_is_said() {
         |case, _| case.networks[0].b[1] = 1e5,
         "the network gave scores that are not finite; the image may hold values that are not numbers",
     );
-}
-
-#[test]
-fn an_image_of_nothing_is_background_or_what_the_network_says_of_nothing() {
-    let case = case("z_score_crop");
-    let mut volumes = case.volumes();
-    volumes[0].voxels.fill(0.0);
-    let options = case.options(Mode::Compatible);
-    let labels =
-        predict(&volumes, &case.plan, &mut case.networks(), &options, &Progress::silent()).unwrap().labels;
-    // All inputs are 0, so only the biases of (c * 29 % 11 - 5) / 32 speak: class 3 has the largest.
-    assert!(labels.iter().all(|&label| label == 3));
 }

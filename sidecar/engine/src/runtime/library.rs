@@ -136,7 +136,7 @@ pub(crate) fn candidates(surroundings: &Surroundings, wanted: Wanted) -> Vec<Can
             add("the user's Python", &path);
         }
         if cfg!(unix) {
-            ["/usr/local", "/opt/homebrew", "/usr"].map(|path| add("the system", Path::new(path)));
+            ["/usr/local", "/opt/homebrew", "/usr"].iter().for_each(|path| add("the system", Path::new(path)));
         }
     }
     let mut seen: Vec<PathBuf> = Vec::new();
