@@ -66,8 +66,7 @@ impl<'a> Export<'a> {
             if resampling.order != 1 || (axis.is_some() && resampling.order_z != 0) {
                 return Err(Error::Resampling { order: resampling.order, order_z: resampling.order_z });
             }
-            let held =
-                Held { rows: LinearRows::new(shape, size, axis), shape, first: 0, scores: Vec::new() };
+            let held = Held { rows: LinearRows::new(shape, size, axis), shape, first: 0, scores: Vec::new() };
             if higher_order { Way::Crops(held) } else { Way::Rows(held, 0) }
         };
         Ok(Export { outputs: &plan.outputs, labels: Array3::zeros(prepared.before), crop, way })
@@ -147,8 +146,10 @@ impl Held {
     /// Drops score rows that no label row from `ready` on is made of.
     fn forget(&mut self, ready: usize) {
         if ready < self.rows.shape()[0] {
-            let done = self.rows.source_rows_needed(ready).start.saturating_sub(self.first);
-            self.scores.drain(..done.min(self.scores.len()));
+            // The next label row may be made of rows that are not there yet.
+            let needed = self.rows.source_rows_needed(ready).start;
+            let done = needed.saturating_sub(self.first).min(self.scores.len());
+            self.scores.drain(..done);
             self.first += done;
         } else {
             self.scores.clear();

@@ -37,7 +37,9 @@ pub(crate) fn normalize(
         Normalization::ZScore { use_mask } => {
             let inside = inside.filter(|_| use_mask);
             let values: Vec<f32> = match inside {
-                Some(inside) => image.iter().zip(inside).filter(|(_, inside)| **inside).map(|(v, _)| *v).collect(),
+                Some(inside) => {
+                    image.iter().zip(inside).filter(|(_, inside)| **inside).map(|(v, _)| *v).collect()
+                }
                 None => stored.iter().copied().collect(),
             };
             let sum = match inside {
@@ -81,7 +83,9 @@ fn clip(value: f32, lower: f32, upper: f32) -> f32 {
 }
 
 fn extremes(image: ArrayView3<'_, f32>) -> (f32, f32) {
-    image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, greatest), &v| (least.min(v), greatest.max(v)))
+    image
+        .iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(least, greatest), &v| (least.min(v), greatest.max(v)))
 }
 
 /// Mean and the standard deviation to divide by (`np.mean`, `np.std` of f32), from the values and their sum.

@@ -147,9 +147,9 @@ impl Field<'_> {
         };
         match self.outputs {
             Outputs::Classes { count } => {
-                let best = (0..*count).map(|class| (class, score(class))).reduce(|best, next| {
-                    if next.1 > best.1 { next } else { best }
-                });
+                let best = (0..*count)
+                    .map(|class| (class, score(class)))
+                    .reduce(|best, next| if next.1 > best.1 { next } else { best });
                 best.map_or(0, |(class, _)| class as u8)
             }
             Outputs::Regions { values } => {

@@ -150,7 +150,9 @@ fn nonzero(images: &[Cow<'_, Array3<f32>>]) -> [Range<usize>; 3] {
 fn filled(images: &[Cow<'_, Array3<f32>>], crop: &[Range<usize>; 3]) -> Array3<bool> {
     let mut inside = Array3::from_elem(crop.each_ref().map(Range::len), false);
     for image in images {
-        ndarray::Zip::from(&mut inside).and(part(image.view(), crop)).par_for_each(|inside, &value| *inside |= value != 0.0);
+        ndarray::Zip::from(&mut inside)
+            .and(part(image.view(), crop))
+            .par_for_each(|inside, &value| *inside |= value != 0.0);
     }
     let (depth, height, width) = inside.dim();
     let size = [depth, height, width];
@@ -190,8 +192,7 @@ fn memory_order(turn: &Reorientation, shape: &[usize]) -> ([usize; 3], [usize; 3
 
 /// Voxels after resampling (`compute_new_shape`).
 fn new_shape(present: [f64; 3], plan: [f64; 3], size: [usize; 3]) -> Result<[usize; 3]> {
-    let wanted: [f64; 3] =
-        std::array::from_fn(|a| (present[a] / plan[a] * size[a] as f64).round_ties_even());
+    let wanted: [f64; 3] = std::array::from_fn(|a| (present[a] / plan[a] * size[a] as f64).round_ties_even());
     let total: f64 = wanted.iter().product();
     if wanted.iter().any(|&n| n.is_nan() || n < 1.0) || total > MOST_VOXELS {
         return Err(Error::Size { found: size, wanted });
@@ -209,7 +210,8 @@ fn resampled(image: Array3<f32>, shape: [usize; 3], spacing: [f64; 3], plan: &Pl
     Ok(match thick(resampling, spacing, plan.spacing) {
         None => resize(image.view(), shape, in_plane),
         Some(axis) => {
-            let Some(across) = interpolation(resampling.order_z).filter(|&i| i != Interpolation::Cubic) else {
+            let Some(across) = interpolation(resampling.order_z).filter(|&i| i != Interpolation::Cubic)
+            else {
                 return Err(error);
             };
             resize_slices(image.view(), shape, axis, in_plane, across)

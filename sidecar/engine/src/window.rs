@@ -51,21 +51,28 @@ impl Window {
             let to = (start[a] + self.patch[a]).min(self.below[a] + self.image[a]);
             (from - start[a], from - self.below[a], to.saturating_sub(from))
         };
-        let [(to_z, from_z, nz), (to_y, from_y, ny), (to_x, from_x, nx)] = [overlap(0), overlap(1), overlap(2)];
+        let [(to_z, from_z, nz), (to_y, from_y, ny), (to_x, from_x, nx)] =
+            [overlap(0), overlap(1), overlap(2)];
         for (channel, image) in data.outer_iter().enumerate() {
             for n in 0..nz * ny {
                 let (z, y) = (n / ny, n % ny);
                 let line = image.index_axis(Axis(0), from_z + z);
                 let line = line.index_axis(Axis(0), from_y + y);
                 let at = ((channel * depth + to_z + z) * height + to_y + y) * width + to_x;
-                patch[at..at + nx].iter_mut().zip(line.iter().skip(from_x)).for_each(|(to, &from)| *to = from);
+                patch[at..at + nx]
+                    .iter_mut()
+                    .zip(line.iter().skip(from_x))
+                    .for_each(|(to, &from)| *to = from);
             }
         }
     }
 }
 
 /// The part of an array in `ranges` of its axes.
-pub(crate) fn part<S: RawData>(mut array: ArrayBase<S, Ix3>, ranges: &[Range<usize>; 3]) -> ArrayBase<S, Ix3> {
+pub(crate) fn part<S: RawData>(
+    mut array: ArrayBase<S, Ix3>,
+    ranges: &[Range<usize>; 3],
+) -> ArrayBase<S, Ix3> {
     array.slice_each_axis_inplace(|axis| Slice::from(ranges[axis.axis.index()].clone()));
     array
 }
