@@ -46,7 +46,13 @@ impl Frame {
             .collect();
         parts.sort_by(|a, b| b.0.total_cmp(&a.0));
         // Under 12 degrees the second letter says nothing a reader would see.
-        parts.iter().enumerate().filter(|(n, part)| *n == 0 || part.0 > 0.2).take(2).map(|(_, p)| p.1).collect()
+        parts
+            .iter()
+            .enumerate()
+            .filter(|(n, part)| *n == 0 || part.0 > 0.2)
+            .take(2)
+            .map(|(_, p)| p.1)
+            .collect()
     }
 
     /// The box in this frame round the part of `grid` between two continuous indices, `[[low, high]; 3]`.
@@ -66,7 +72,10 @@ impl Frame {
 fn nearest_axes(direction: &[[f64; 3]; 3]) -> [usize; 3] {
     let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     let cosines = |order: &[usize; 3]| (0..3).map(|p| direction[order[p]][p].abs()).sum::<f64>();
-    orders.into_iter().reduce(|best, order| if cosines(&order) > cosines(&best) { order } else { best }).unwrap_or([0, 1, 2])
+    orders
+        .into_iter()
+        .reduce(|best, order| if cosines(&order) > cosines(&best) { order } else { best })
+        .unwrap_or([0, 1, 2])
 }
 
 /// The rotation nearest to three unit vectors, by Newton's iteration for the polar decomposition (Higham 1986).
@@ -81,7 +90,8 @@ fn nearest_rotation(axes: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
             return identity;
         }
         let dual = [cross(b, c), cross(c, a), cross(a, b)];
-        turned = std::array::from_fn(|p| std::array::from_fn(|r| (turned[p][r] + dual[p][r] / determinant) / 2.0));
+        turned =
+            std::array::from_fn(|p| std::array::from_fn(|r| (turned[p][r] + dual[p][r] / determinant) / 2.0));
     }
     if turned.iter().flatten().all(|component| component.is_finite()) { turned } else { identity }
 }

@@ -31,8 +31,9 @@ impl<'a> Legend<'a> {
         let lines = lines(&study.found);
         let line = 25.0 * unit;
         let most = (width as f32 / (300.0 * unit)).floor().max(1.0) as usize;
-        // Few structures read better in few, full columns.
-        let columns = fold(&lines, lines.len().div_ceil(4).clamp(1, most));
+        // A few structures stand side by side, many in columns as high as it takes.
+        let columns =
+            fold(&lines, lines.len().div_ceil(2).min(4).max(lines.len().div_ceil(8)).clamp(1, most));
         let rows = columns.iter().map(Vec::len).max().unwrap_or(0);
         Legend { columns, voxel_mm3: study.voxel_mm3(), line, height: (rows as f32 * line).ceil() as usize }
     }
@@ -68,9 +69,11 @@ impl<'a> Legend<'a> {
         let number = millilitres(found.voxels as f64 * self.voxel_mm3 / 1000.0);
         let volume = Lettering::regular(15.0 * unit, QUIET).at(Anchor::Right);
         volume.write(picture, &number, x + width, baseline);
-        let name = Lettering::regular(15.5 * unit, INK);
         let start = x + side as f32 + 9.0 * unit;
         let room = width - (start - x) - volume.width(&number) - 10.0 * unit;
+        let mut name = Lettering::regular(15.5 * unit, INK);
+        // A long name is first set smaller, and only then cut.
+        name.size *= (room / name.width(&found.name)).clamp(0.82, 1.0);
         name.write(picture, &name.fit(&found.name, room), start, baseline);
     }
 
@@ -78,7 +81,9 @@ impl<'a> Legend<'a> {
     #[cfg(test)]
     pub(crate) fn names(&self) -> Vec<&str> {
         let lines = self.columns.iter().flatten();
-        lines.filter_map(|line| if let Line::Entry(found) = line { Some(found.name.as_str()) } else { None }).collect()
+        lines
+            .filter_map(|line| if let Line::Entry(found) = line { Some(found.name.as_str()) } else { None })
+            .collect()
     }
 }
 
@@ -110,7 +115,8 @@ fn fold<'a>(lines: &[Line<'a>], count: usize) -> Vec<Vec<Line<'a>>> {
         for (n, &line) in lines.iter().enumerate() {
             let lonely = matches!(line, Line::Heading(_)) && n + 1 < lines.len();
             if let Some(column) = columns.last() {
-                let full = column.len() >= height || lonely && column.len() + 2 > height && !column.is_empty();
+                let full =
+                    column.len() >= height || lonely && column.len() + 2 > height && !column.is_empty();
                 if full {
                     columns.push(Vec::new());
                 }
@@ -156,7 +162,13 @@ mod tests {
 
     #[test]
     fn volumes_have_about_three_figures() {
-        let cases = [(0.0, "0.00 mL"), (0.4178, "0.42 mL"), (9.999, "10.0 mL"), (182.4, "182 mL"), (1_234_567.0, "1 234 567 mL")];
+        let cases = [
+            (0.0, "0.00 mL"),
+            (0.4178, "0.42 mL"),
+            (9.999, "10.0 mL"),
+            (182.4, "182 mL"),
+            (1_234_567.0, "1 234 567 mL"),
+        ];
         for (volume, wanted) in cases {
             assert_eq!(millilitres(volume), wanted);
         }
@@ -170,7 +182,10 @@ mod tests {
         let columns = fold(&lines, 2);
         assert_eq!(columns.len(), 2);
         for column in &columns {
-            assert!(!matches!(column.first(), Some(Line::Gap)) && !matches!(column.last(), Some(Line::Heading(_))));
+            assert!(
+                !matches!(column.first(), Some(Line::Gap))
+                    && !matches!(column.last(), Some(Line::Heading(_)))
+            );
         }
     }
 }

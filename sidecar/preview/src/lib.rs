@@ -5,6 +5,7 @@
 //! any orientation is shown true to scale. Same input, same bytes, whatever the number of threads.
 
 mod canvas;
+mod contact;
 mod cuts;
 mod frame;
 mod legend;
@@ -17,6 +18,8 @@ mod slice;
 mod study;
 mod surface;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod text;
 mod window;
 

@@ -141,8 +141,10 @@ pub(crate) fn material(name: &str) -> Material {
     let words = words(name);
     let any = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
     let first = words.first().map_or("", String::as_str);
-    let inside = any(&["nodule", "nodules", "vessels", "airways", "arteries", "veins", "infiltrate", "trachea"]);
-    if matches!(first, "body" | "skin" | "torso" | "external") || any(&["subcutaneous", "fat", "trunc", "cavity"])
+    let inside =
+        any(&["nodule", "nodules", "vessels", "airways", "arteries", "veins", "infiltrate", "trachea"]);
+    if matches!(first, "body" | "skin" | "torso" | "external")
+        || any(&["subcutaneous", "fat", "trunc", "cavity"])
     {
         Material::Envelope
     } else if any(&["lung", "lungs", "thorax"]) && !inside || matches!(first, "head" | "face" | "skeletal") {

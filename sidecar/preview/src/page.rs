@@ -21,19 +21,19 @@ const WARNING: Color = [240, 180, 76];
 
 /// How sizes grow with the width of the sheet: everything is laid out for 1920 pixels.
 #[derive(Debug, Clone, Copy)]
-struct Layout {
-    width: usize,
-    unit: f32,
+pub(crate) struct Layout {
+    pub(crate) width: usize,
+    pub(crate) unit: f32,
 }
 
 /// A cut and the place it is drawn.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
-    plane: Plane,
-    cut: Cut,
+pub(crate) struct Cell {
+    pub(crate) plane: Plane,
+    pub(crate) cut: Cut,
     /// The letter that finds the cut again on the coronal one.
-    mark: Option<char>,
-    rect: Rect,
+    pub(crate) mark: Option<char>,
+    pub(crate) rect: Rect,
 }
 
 /// What stands where.
@@ -75,7 +75,12 @@ impl Layout {
 /// # Errors
 ///
 /// [`Cancelled`] when asked to stop.
-pub(crate) fn draw(study: &Study<'_>, title: &str, width: usize, progress: &Progress) -> Result<Picture, Cancelled> {
+pub(crate) fn draw(
+    study: &Study<'_>,
+    title: &str,
+    width: usize,
+    progress: &Progress,
+) -> Result<Picture, Cancelled> {
     let layout = Layout { width, unit: width as f32 / 1920.0 };
     let scene = Scene::of(study, progress)?;
     let top = layout.pixels(132.0);
@@ -129,7 +134,8 @@ fn heading(picture: &mut Picture, facts: &str, title: &str, layout: Layout) {
     let baseline = pill.y as f32 + 0.5 * height as f32 + 0.36 * 14.0 * unit;
     warning.write(picture, words, pill.x as f32 + 16.0 * unit, baseline);
     let lettering = Lettering::semibold(34.0 * unit, INK);
-    let name = lettering.fit(if title.is_empty() { "Segmentation" } else { title }, pill.x as f32 - left - 30.0 * unit);
+    let name = lettering
+        .fit(if title.is_empty() { "Segmentation" } else { title }, pill.x as f32 - left - 30.0 * unit);
     lettering.write(picture, &name, left, 72.0 * unit);
     Lettering::regular(17.0 * unit, SOFT).write(picture, facts, left, 104.0 * unit);
 }
@@ -164,7 +170,9 @@ fn plan(study: &Study<'_>, layout: Layout, top: usize, solid: bool) -> Plan {
         let [across, down] = plane.extent(study.focus);
         (across / down) as f32
     };
-    let height = layout.pixels((620.0 / aspect(main)).clamp(560.0, 860.0));
+    // A flat part of the body leaves room for a second cut under the first.
+    let flat = aspect(main) > 1.7 && worth(&&Plane::Sagittal) && main != Plane::Sagittal;
+    let height = layout.pixels((620.0 / aspect(main)).clamp(if flat { 470.0 } else { 560.0 }, 860.0));
     let slice_width = (aspect(main) * height as f32).clamp(340.0 * layout.unit, 640.0 * layout.unit) as usize;
     let (left, right) = (layout.margin(), layout.width - layout.margin());
     let mut hero = layout.row([left, right], top, height, 2);
@@ -174,8 +182,7 @@ fn plan(study: &Study<'_>, layout: Layout, top: usize, solid: bool) -> Plan {
         let kinds = [([0.0, 0.0], "Anterior"), ([38.0, 14.0], "Left anterior oblique")];
         shots = views.into_iter().zip(kinds).map(|(rect, (turn, name))| (rect, turn, name)).collect();
         hero = vec![Rect { x: right - slice_width, y: top, width: slice_width, height }];
-        // A flat part of the body leaves room for a second cut under the first.
-        if aspect(main) > 1.7 && worth(&&Plane::Sagittal) && main != Plane::Sagittal {
+        if flat {
             let half = (height - layout.gap()) / 2;
             let upper = Rect { height: half, ..hero[0] };
             hero = vec![upper, Rect { y: top + height - half, ..upper }];
@@ -184,7 +191,12 @@ fn plan(study: &Study<'_>, layout: Layout, top: usize, solid: bool) -> Plan {
     let planes = [main, Plane::Sagittal];
     let mut cells = Vec::new();
     for (rect, plane) in hero.into_iter().zip(planes).filter(|(_, plane)| *plane == main || worth(&plane)) {
-        cells.extend(cuts::choose(study, plane, 1).into_iter().map(|cut| Cell { plane, cut, mark: None, rect }));
+        cells.extend(cuts::choose(study, plane, 1).into_iter().map(|cut| Cell {
+            plane,
+            cut,
+            mark: None,
+            rect,
+        }));
     }
     let cuts = cuts::choose(study, second, 4);
     let below = top + height + layout.gap();
@@ -194,7 +206,9 @@ fn plan(study: &Study<'_>, layout: Layout, top: usize, solid: bool) -> Plan {
     }
     let width = layout.row([left, right], below, 1, shown)[0].width;
     let row_height = (width as f32 / aspect(second)).clamp(220.0 * layout.unit, 470.0 * layout.unit) as usize;
-    for (n, (cut, rect)) in cuts.into_iter().zip(layout.row([left, right], below, row_height, shown)).enumerate() {
+    for (n, (cut, rect)) in
+        cuts.into_iter().zip(layout.row([left, right], below, row_height, shown)).enumerate()
+    {
         let mark = (second == Plane::Axial && main == Plane::Coronal).then_some((b'A' + n as u8) as char);
         cells.push(Cell { plane: second, cut, mark, rect });
     }
@@ -209,7 +223,7 @@ fn view(study: &Study<'_>, cell: &Cell) -> View {
 }
 
 /// Draws a cut with its caption, letters and scale.
-fn draw_cell(
+pub(crate) fn draw_cell(
     picture: &mut Picture,
     study: &Study<'_>,
     cell: &Cell,
@@ -217,15 +231,28 @@ fn draw_cell(
     progress: &Progress,
 ) -> Result<(), Cancelled> {
     let view = view(study, cell);
-    let tile = slice::paint(study, &view, f64::from(layout.unit), progress)?;
+    let mut tile = slice::paint(study, &view, f64::from(layout.unit), progress)?;
     let Rect { x, y, width, height } = cell.rect;
+    shade_edges(&mut tile, layout.pixels(44.0));
     picture.paste(&tile, cell.rect, 9.0 * layout.unit);
     let ([across, down, _], grows) = cell.plane.axes();
     let letters = [
-        (study.frame.letters(across, !grows[0]), [x as f32 + 18.0 * layout.unit, y as f32 + height as f32 / 2.0]),
-        (study.frame.letters(across, grows[0]), [cell.rect.right() as f32 - 18.0 * layout.unit, y as f32 + height as f32 / 2.0]),
-        (study.frame.letters(down, !grows[1]), [x as f32 + width as f32 / 2.0, y as f32 + 20.0 * layout.unit]),
-        (study.frame.letters(down, grows[1]), [x as f32 + width as f32 / 2.0, cell.rect.bottom() as f32 - 20.0 * layout.unit]),
+        (
+            study.frame.letters(across, !grows[0]),
+            [x as f32 + 18.0 * layout.unit, y as f32 + height as f32 / 2.0],
+        ),
+        (
+            study.frame.letters(across, grows[0]),
+            [cell.rect.right() as f32 - 18.0 * layout.unit, y as f32 + height as f32 / 2.0],
+        ),
+        (
+            study.frame.letters(down, !grows[1]),
+            [x as f32 + width as f32 / 2.0, y as f32 + 20.0 * layout.unit],
+        ),
+        (
+            study.frame.letters(down, grows[1]),
+            [x as f32 + width as f32 / 2.0, cell.rect.bottom() as f32 - 20.0 * layout.unit],
+        ),
     ];
     let lettering = Lettering::semibold(17.0 * layout.unit, INK).at(Anchor::Middle);
     for (text, [cx, cy]) in letters {
@@ -239,11 +266,24 @@ fn draw_cell(
     let number = |value: f64| if value.abs() < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") };
     let text = format!("W {}  L {}", number(window.width), number(window.center)).replace('-', "−");
     let small = Lettering::regular(13.0 * layout.unit, QUIET).at(Anchor::Right);
-    let corner = [cell.rect.right() as f32 - 14.0 * layout.unit, cell.rect.bottom() as f32 - 14.0 * layout.unit];
+    let corner =
+        [cell.rect.right() as f32 - 14.0 * layout.unit, cell.rect.bottom() as f32 - 14.0 * layout.unit];
     if cell.rect.width > layout.pixels(300.0) {
         haloed(picture, small, &text, corner);
     }
     Ok(())
+}
+
+/// Darkens the upper and lower edge, where the writing stands.
+fn shade_edges(tile: &mut Picture, depth: usize) {
+    let depth = depth.min(tile.height / 4);
+    for y in 0..depth {
+        let shade = 0.72 * (1.0 - y as f32 / depth as f32).powf(1.3);
+        for x in 0..tile.width as i64 {
+            tile.blend(x, y as i64, slice::VOID, shade);
+            tile.blend(x, (tile.height - 1 - y) as i64, slice::VOID, shade);
+        }
+    }
 }
 
 /// Draws the views from outside, all to one scale.
@@ -255,8 +295,9 @@ fn draw_shots(
     layout: Layout,
     progress: &Progress,
 ) -> Result<(), Cancelled> {
-    let cameras: Vec<Camera> = plan.shots.iter().map(|(_, [azimuth, elevation], _)| Camera::new(*azimuth, *elevation)).collect();
-    let room = layout.pixels(46.0) as f32;
+    let cameras: Vec<Camera> =
+        plan.shots.iter().map(|(_, [azimuth, elevation], _)| Camera::new(*azimuth, *elevation)).collect();
+    let room = layout.pixels(36.0) as f32;
     let mut pixel_mm = 1e-6f32;
     for ((rect, ..), camera) in plan.shots.iter().zip(&cameras) {
         let [right, up, _] = camera.bounds(scene);
@@ -274,8 +315,18 @@ fn draw_shots(
         if *turn == [0.0, 0.0] {
             let lettering = Lettering::semibold(17.0 * layout.unit, INK).at(Anchor::Middle);
             let y = rect.y as f32 + rect.height as f32 / 2.0 + 0.36 * lettering.size;
-            haloed(picture, lettering, &study.frame.letters(0, false), [rect.x as f32 + 18.0 * layout.unit, y]);
-            haloed(picture, lettering, &study.frame.letters(0, true), [rect.right() as f32 - 18.0 * layout.unit, y]);
+            haloed(
+                picture,
+                lettering,
+                &study.frame.letters(0, false),
+                [rect.x as f32 + 18.0 * layout.unit, y],
+            );
+            haloed(
+                picture,
+                lettering,
+                &study.frame.letters(0, true),
+                [rect.right() as f32 - 18.0 * layout.unit, y],
+            );
         }
     }
     Ok(())
@@ -286,21 +337,51 @@ fn localise(picture: &mut Picture, study: &Study<'_>, plan: &Plan, layout: Layou
     let unit = layout.unit;
     for main in plan.cells.iter().filter(|cell| matches!(cell.plane, Plane::Coronal | Plane::Sagittal)) {
         let view = view(study, main);
-        for (cell, mark) in plan.cells.iter().filter_map(|cell| Some((cell, cell.mark?))) {
-            let middle = (study.focus[2][0] + study.focus[2][1]) / 2.0;
-            let down = view.height as f64 / 2.0 + (middle - cell.cut.at) / view.pixel_mm;
-            let y = main.rect.y as f32 + down as f32;
-            if down < 0.0 || down > view.height as f64 {
-                continue;
-            }
-            let right = main.rect.right() as f32;
+        let marks: Vec<(char, f32)> = plan
+            .cells
+            .iter()
+            .filter_map(|cell| {
+                let height = study.focus[2].iter().sum::<f64>() / 2.0 - cell.cut.at;
+                let down = view.height as f64 / 2.0 + height / view.pixel_mm;
+                let inside = (0.0..=view.height as f64).contains(&down);
+                Some((cell.mark.filter(|_| inside)?, main.rect.y as f32 + down as f32))
+            })
+            .collect();
+        let middle = main.rect.y as f32 + main.rect.height as f32 / 2.0;
+        let places = apart(&marks.iter().map(|mark| mark.1).collect::<Vec<_>>(), middle, unit);
+        let (left, right) = (main.rect.x as f32, main.rect.right() as f32);
+        for ((mark, y), place) in marks.into_iter().zip(places) {
             let thick = [y - 0.7 * unit, y + 0.7 * unit];
-            picture.bar([right - 30.0 * unit, right], thick, WARNING, 0.9);
-            picture.bar([main.rect.x as f32, main.rect.x as f32 + 30.0 * unit], thick, WARNING, 0.9);
-            let lettering = Lettering::semibold(12.5 * unit, WARNING).at(Anchor::Right);
-            haloed(picture, lettering, &mark.to_string(), [right - 6.0 * unit, y - 5.0 * unit]);
+            picture.bar([right - 13.0 * unit, right], thick, WARNING, 0.9);
+            picture.bar([left, left + 13.0 * unit], thick, WARNING, 0.9);
+            let lettering = Lettering::semibold(12.5 * unit, WARNING).at(Anchor::Middle);
+            haloed(
+                picture,
+                lettering,
+                &mark.to_string(),
+                [right - 23.0 * unit, place + 0.36 * lettering.size],
+            );
         }
     }
+}
+
+/// Where marks at falling heights `ys` (rising y) are lettered, so that they do not run into each other nor into
+/// the letter at `middle`.
+fn apart(ys: &[f32], middle: f32, unit: f32) -> Vec<f32> {
+    let (clear, line) = (21.0 * unit, 15.0 * unit);
+    let mut places = ys.to_vec();
+    let upper = ys.partition_point(|&y| y < middle);
+    let mut limit = middle - clear;
+    for place in places[..upper].iter_mut().rev() {
+        *place = place.min(limit);
+        limit = *place - line;
+    }
+    limit = middle + clear;
+    for place in &mut places[upper..] {
+        *place = place.max(limit);
+        limit = *place + line;
+    }
+    places
 }
 
 /// The name of a panel, in its upper left corner.

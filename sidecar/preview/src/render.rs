@@ -4,6 +4,7 @@ use imaging::{Cancelled, Progress};
 use rayon::prelude::*;
 
 use crate::canvas::Picture;
+use crate::contact;
 use crate::names::Material;
 use crate::scene::{Scene, Vertex};
 use crate::shading::{self, Light};
@@ -63,6 +64,16 @@ const NOTHING: Hit = Hit { depth: f32::NEG_INFINITY, body: u16::MAX, triangle: 0
 /// Vertices on the screen: samples right and down, millimetres towards the eye.
 type Screen = Vec<Vec<[f32; 3]>>;
 
+/// A pixel of the finished view.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pixel {
+    pub(crate) light: Light,
+    /// Millimetres towards the eye of the solid surfaces here, summed over the samples that have one.
+    pub(crate) depth: f32,
+    /// The share of the samples that have one.
+    pub(crate) solid: f32,
+}
+
 /// A picture being taken.
 struct Shot<'a> {
     scene: &'a Scene,
@@ -87,7 +98,12 @@ pub(crate) struct Shape {
 /// # Errors
 ///
 /// [`Cancelled`] when asked to stop.
-pub(crate) fn render(scene: &Scene, camera: &Camera, shape: Shape, progress: &Progress) -> Result<Picture, Cancelled> {
+pub(crate) fn render(
+    scene: &Scene,
+    camera: &Camera,
+    shape: Shape,
+    progress: &Progress,
+) -> Result<Picture, Cancelled> {
     let bounds = camera.bounds(scene);
     let project = |vertex: &Vertex| {
         let [right, up, towards] = camera.turn(vertex.position);
@@ -100,14 +116,19 @@ pub(crate) fn render(scene: &Scene, camera: &Camera, shape: Shape, progress: &Pr
         scene.bodies.par_iter().map(|body| body.vertices.iter().map(project).collect()).collect();
     let shot = Shot { scene, camera, screen, width: shape.width, depth: bounds[2] };
     let bins = shot.bins(shape.height.div_ceil(BAND));
-    let mut picture = Picture::filled(shape.width, shape.height, [0; 3]);
+    let mut pixels = vec![Pixel::default(); shape.width * shape.height];
     let total = bins.len() as u64;
-    picture.rgb.par_chunks_mut(3 * shape.width * BAND).zip(&bins).enumerate().try_for_each(|(n, (rows, bin))| {
+    pixels.par_chunks_mut(shape.width * BAND).zip(&bins).enumerate().try_for_each(|(n, (rows, bin))| {
         progress.step("preview: rendering", n as u64, total)?;
         shot.band(n, bin, rows, shape.height);
         Ok(())
     })?;
-    Ok(picture)
+    let shadows = contact::shadows(&pixels, [shape.width, shape.height], shape.pixel_mm);
+    let colors = pixels
+        .iter()
+        .zip(shadows)
+        .flat_map(|(pixel, shadow)| shading::encode(pixel.light.map(|part| part * (1.0 - shadow))));
+    Ok(Picture { width: shape.width, height: shape.height, rgb: colors.collect() })
 }
 
 impl Shot<'_> {
@@ -134,8 +155,8 @@ impl Shot<'_> {
     }
 
     /// Renders one band of rows into `rows`.
-    fn band(&self, n: usize, bin: &[(u16, u32)], rows: &mut [u8], height: usize) {
-        let (columns, lines) = (self.width * FINE, rows.len() / (3 * self.width) * FINE);
+    fn band(&self, n: usize, bin: &[(u16, u32)], rows: &mut [Pixel], height: usize) {
+        let (columns, lines) = (self.width * FINE, rows.len() / self.width * FINE);
         let mut solid = vec![NOTHING; columns * lines];
         let mut glass = vec![[NOTHING; LAYERS]; columns * lines];
         let top = (n * BAND * FINE) as f32;
@@ -151,18 +172,21 @@ impl Shot<'_> {
                 }
             });
         }
-        for (p, pixel) in rows.chunks_exact_mut(3).enumerate() {
+        for (p, pixel) in rows.iter_mut().enumerate() {
             let (x, y) = (p % self.width, p / self.width);
             let ground = ground([x, n * BAND + y], [self.width, height]);
-            let mut sum = [0.0; 3];
             for s in 0..FINE * FINE {
                 let (sx, sy) = (x * FINE + s % FINE, y * FINE + s / FINE);
                 let at = sy * columns + sx;
                 let point = [sx as f32 + 0.5, top + sy as f32 + 0.5];
                 let light = self.sample(point, solid[at], &glass[at], ground);
-                (0..3).for_each(|c| sum[c] += light[c] / (FINE * FINE) as f32);
+                let share = 1.0 / (FINE * FINE) as f32;
+                (0..3).for_each(|c| pixel.light[c] += light[c] * share);
+                if solid[at].body != u16::MAX {
+                    pixel.depth += solid[at].depth * share;
+                    pixel.solid += share;
+                }
             }
-            pixel.copy_from_slice(&shading::encode(sum));
         }
     }
 
@@ -197,7 +221,8 @@ impl Shot<'_> {
         let (u, v) = (area(point, q, r) / whole, area(p, point, r) / whole);
         let weights = [u, v, 1.0 - u - v];
         let vertices = body.triangles[hit.triangle as usize].map(|v| body.vertices[v as usize]);
-        let blend = |part: &dyn Fn(&Vertex) -> f32| (0..3).map(|n| weights[n] * part(&vertices[n])).sum::<f32>();
+        let blend =
+            |part: &dyn Fn(&Vertex) -> f32| (0..3).map(|n| weights[n] * part(&vertices[n])).sum::<f32>();
         let normal = self.camera.turn(std::array::from_fn(|a| blend(&|vertex| vertex.normal[a])));
         let length = normal.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-6);
         let normal = normal.map(|x| x / length);
@@ -213,7 +238,12 @@ fn area(p: [f32; 3], q: [f32; 3], r: [f32; 3]) -> f32 {
 }
 
 /// Calls `visit(sample, depth)` for every sample of the band whose centre lies in the triangle.
-fn cover([p, q, r]: [[f32; 3]; 3], top: f32, [columns, lines]: [usize; 2], mut visit: impl FnMut(usize, f32)) {
+fn cover(
+    [p, q, r]: [[f32; 3]; 3],
+    top: f32,
+    [columns, lines]: [usize; 2],
+    mut visit: impl FnMut(usize, f32),
+) {
     let whole = area(p, q, r);
     let first = |a: f32, b: f32, c: f32| (a.min(b).min(c) - 0.5).ceil().max(0.0) as usize;
     let last = |a: f32, b: f32, c: f32, length: usize| {

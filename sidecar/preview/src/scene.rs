@@ -53,13 +53,18 @@ impl Scene {
     /// [`Cancelled`] when asked to stop.
     pub(crate) fn of(study: &Study<'_>, progress: &Progress) -> Result<Option<Scene>, Cancelled> {
         let Some(extent) = crate::survey::extent(&study.found) else { return Ok(None) };
-        let bounds = study.frame.bounds(&study.label_grid, extent.map(|[a, b]| [a as f64 - 0.5, b as f64 - 0.5]));
+        let bounds =
+            study.frame.bounds(&study.label_grid, extent.map(|[a, b]| [a as f64 - 0.5, b as f64 - 0.5]));
         let middle = bounds.map(|[low, high]| (low + high) / 2.0);
         let longest = bounds.iter().map(|[low, high]| high - low).fold(0.0, f64::max);
         let crowd = Crowd::of(study, longest);
         let done = AtomicU64::new(0);
         let build = |found: &Found| {
-            progress.step("preview: surfaces", done.fetch_add(1, Ordering::Relaxed), study.found.len() as u64)?;
+            progress.step(
+                "preview: surfaces",
+                done.fetch_add(1, Ordering::Relaxed),
+                study.found.len() as u64,
+            )?;
             let factor = factor(&study.label_grid, found, longest / CELLS);
             let surface = surface::surface(&study.labels, found, factor);
             Ok(body(study, found, surface, middle, &crowd))
@@ -99,7 +104,13 @@ fn body(study: &Study<'_>, found: &Found, surface: Surface, middle: [f64; 3], cr
         triangles.iter_mut().for_each(|triangle| triangle.swap(1, 2));
     }
     let normals = normals(&positions, &triangles, &surface.links);
-    let sky = |n: usize| if found.material == Material::Envelope { 1.0 } else { crowd.sky(study, positions[n], normals[n], middle) };
+    let sky = |n: usize| {
+        if found.material == Material::Envelope {
+            1.0
+        } else {
+            crowd.sky(study, positions[n], normals[n], middle)
+        }
+    };
     let vertices = (0..positions.len())
         .map(|n| Vertex { position: positions[n], normal: normals[n], sky: sky(n) })
         .collect();
@@ -173,8 +184,7 @@ impl Crowd {
         let over: [f64; 3] =
             std::array::from_fn(|a| middle[a] + f64::from(position[a] + self.reach * normal[a]));
         let index = study.label_grid.index(study.frame.to_world(over));
-        let cell: [f32; 3] =
-            std::array::from_fn(|a| ((index[a] + 0.5) / self.factor[a] as f64 - 0.5) as f32);
+        let cell: [f32; 3] = std::array::from_fn(|a| ((index[a] + 0.5) / self.factor[a] as f64 - 0.5) as f32);
         let density = self.density_at(cell);
         // A flat wall leaves about a sixth; in the open there is nothing, in a narrow gap nearly all is filled.
         let closed = ((density - 0.10) / 0.75).clamp(0.0, 1.0);

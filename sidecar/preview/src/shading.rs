@@ -29,7 +29,8 @@ pub(crate) fn linear(color: Color) -> Light {
 pub(crate) fn encode(light: Light) -> Color {
     light.map(|value| {
         let value = value.clamp(0.0, 1.0);
-        let encoded = if value <= 0.003_130_8 { 12.92 * value } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 };
+        let encoded =
+            if value <= 0.003_130_8 { 12.92 * value } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 };
         (255.0 * encoded).round() as u8
     })
 }

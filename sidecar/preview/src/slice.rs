@@ -12,6 +12,8 @@ use crate::survey::Field;
 pub(crate) const VOID: Color = [6, 8, 11];
 /// How much of a structure's colour lies over the image inside its contour.
 const FILL: f32 = 0.36;
+/// Half of the width of a contour, on the raster of quarter pixels.
+const LINE: f64 = 2.4;
 
 /// A family of parallel cuts, seen as a radiologist sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +95,7 @@ struct Raster {
 
 impl Raster {
     fn of(study: &Study<'_>, view: &View, grid: &Grid) -> Raster {
-        let index =
-            |point: [f64; 2]| grid.index(study.frame.to_world(view.position(study.focus, point)));
+        let index = |point: [f64; 2]| grid.index(study.frame.to_world(view.position(study.focus, point)));
         let [start, right, below] = [index([0.0, 0.0]), index([1.0, 0.0]), index([0.0, 1.0])];
         let step = |to: [f64; 3]| std::array::from_fn(|a| to[a] - start[a]);
         Raster { start, across: step(right), down: step(below) }
@@ -110,14 +111,19 @@ impl Raster {
 /// # Errors
 ///
 /// [`Cancelled`] when asked to stop.
-pub(crate) fn paint(study: &Study<'_>, view: &View, unit: f64, progress: &Progress) -> Result<Picture, Cancelled> {
+pub(crate) fn paint(
+    study: &Study<'_>,
+    view: &View,
+    unit: f64,
+    progress: &Progress,
+) -> Result<Picture, Cancelled> {
     progress.step("preview: slices", 0, 0)?;
     let (width, height) = (view.width, view.height);
     let labels = label_raster(study, view);
     let raster = Raster::of(study, view, &study.grid);
-    let colors = study.colors();
+    let colors = study.colors().map(vivid);
     let envelope = study.made_of(|material| material == Material::Envelope);
-    let line = offsets(1.9 * unit);
+    let line = offsets((LINE * unit).max(1.5));
     // Where pixels are coarser than voxels one sample would flicker between them: take the mean of four.
     let finest = study.grid.spacing().into_iter().fold(f64::INFINITY, f64::min);
     let samples = if view.pixel_mm > 0.75 * finest { 2 } else { 1 };
@@ -161,13 +167,19 @@ fn shade(study: &Study<'_>, raster: &Raster, [x, y]: [usize; 2], samples: usize)
     if hits == 0.0 { VOID } else { [(255.0 * sum / hits).round() as u8; 3].map(|grey: u8| grey.max(4)) }
 }
 
+/// The same hue, as bright as it gets and a little purer: it has to hold its own against bone and fat.
+fn vivid(color: Color) -> Color {
+    let [low, high] = color.iter().fold([255, 0], |[low, high], &part| [part.min(low), part.max(high)]);
+    let scale = 255.0 / f32::from(high.max(1));
+    let grey = 0.35 * f32::from(low) * scale;
+    let purer = |part: u8| (f32::from(part) * scale - grey) * 255.0 / (255.0 - grey).max(1.0);
+    color.map(|part| purer(part).clamp(0.0, 255.0).round() as u8)
+}
+
 /// The label under each quarter of a pixel.
 fn label_raster(study: &Study<'_>, view: &View) -> Vec<u8> {
     let raster = Raster::of(study, view, &study.label_grid);
-    let (_, _, through) = {
-        let ([across, down, through], _) = view.plane.axes();
-        (across, down, through)
-    };
+    let ([.., through], _) = view.plane.axes();
     let normal = crate::frame::Frame::of(&study.label_grid).grid_axis[through];
     let mut labels = vec![0u8; 4 * view.width * view.height];
     labels.par_chunks_mut((2 * view.width).max(1)).enumerate().for_each(|(y, row)| {
@@ -241,7 +253,10 @@ fn vote(labels: &Field<'_, u8>, index: [f64; 3], normal: usize) -> u8 {
             }
         }
     }
-    votes[..parties].iter().fold((0, f32::NEG_INFINITY), |best, vote| if vote.1 > best.1 { *vote } else { best }).0
+    votes[..parties]
+        .iter()
+        .fold((0, f32::NEG_INFINITY), |best, vote| if vote.1 > best.1 { *vote } else { best })
+        .0
 }
 
 /// The image at a continuous index by Catmull-Rom splines; `None` outside.
@@ -274,10 +289,5 @@ fn cubic(voxels: &Field<'_, f32>, index: [f64; 3]) -> Option<f32> {
 /// Weights of the four samples round `t` in `[0, 1]` between the second and the third (Catmull and Rom 1974).
 fn catmull_rom(t: f32) -> [f32; 4] {
     let (t2, t3) = (t * t, t * t * t);
-    [
-        -0.5 * t3 + t2 - 0.5 * t,
-        1.5 * t3 - 2.5 * t2 + 1.0,
-        -1.5 * t3 + 2.0 * t2 + 0.5 * t,
-        0.5 * t3 - 0.5 * t2,
-    ]
+    [-0.5 * t3 + t2 - 0.5 * t, 1.5 * t3 - 2.5 * t2 + 1.0, -1.5 * t3 + 2.0 * t2 + 0.5 * t, 0.5 * t3 - 0.5 * t2]
 }

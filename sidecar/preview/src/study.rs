@@ -43,10 +43,7 @@ impl<'a> Study<'a> {
             return Ok(None);
         }
         let found = survey::survey(&labels, segmentation, progress)?;
-        let grids = [
-            drawable(&volume.grid, voxels.size),
-            drawable(&segmentation.labels.grid, labels.size),
-        ];
+        let grids = [drawable(&volume.grid, voxels.size), drawable(&segmentation.labels.grid, labels.size)];
         let true_geometry = grids.iter().all(Option::is_some);
         let [grid, label_grid] = match grids {
             [Some(grid), Some(label_grid)] => [grid, label_grid],
@@ -82,7 +79,8 @@ impl<'a> Study<'a> {
 /// between a micrometre and a kilometre.
 fn drawable(grid: &Grid, size: [usize; 3]) -> Option<Grid> {
     let grid = Grid::new(size, grid.axes, grid.origin).ok()?;
-    let sane = grid.spacing().iter().all(|step| (1e-3..1e6).contains(step)) && grid.origin.iter().all(|x| x.abs() < 1e9);
+    let sane = grid.spacing().iter().all(|step| (1e-3..1e6).contains(step))
+        && grid.origin.iter().all(|x| x.abs() < 1e9);
     sane.then_some(grid)
 }
 

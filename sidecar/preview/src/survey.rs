@@ -100,7 +100,8 @@ fn count(labels: &Field<'_, u8>, progress: &Progress) -> Result<[Counts; 3], Can
     let mut planes = vec![0u64; nk * 256];
     // A few slabs at a time bound the memory of the partial sums.
     for first in (0..nk).step_by(16) {
-        let parts: Vec<_> = (first..nk.min(first + 16)).into_par_iter().map(slab).collect::<Result<_, _>>()?;
+        let parts: Vec<_> =
+            (first..nk.min(first + 16)).into_par_iter().map(slab).collect::<Result<_, _>>()?;
         for (n, (partial, total)) in parts.into_iter().enumerate() {
             for (sum, part) in sums.iter_mut().zip(partial) {
                 sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
@@ -146,7 +147,8 @@ fn found(value: u8, size: [usize; 3], counts: &[Counts; 3], segmentation: &Segme
 pub(crate) fn extent(found: &[Found]) -> Option<[[usize; 2]; 3]> {
     let inner: Vec<&Found> = found.iter().filter(|found| found.material != Material::Envelope).collect();
     let chosen = if inner.is_empty() { found.iter().collect() } else { inner };
-    chosen.into_iter().map(|found| found.bounds).reduce(|a, b| {
-        std::array::from_fn(|axis| [a[axis][0].min(b[axis][0]), a[axis][1].max(b[axis][1])])
-    })
+    chosen
+        .into_iter()
+        .map(|found| found.bounds)
+        .reduce(|a, b| std::array::from_fn(|axis| [a[axis][0].min(b[axis][0]), a[axis][1].max(b[axis][1])]))
 }

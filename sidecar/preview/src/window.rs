@@ -38,7 +38,8 @@ impl Tone {
 /// Chooses the window: soft tissue for CT, bone or lung where the structures are mostly that, percentiles for MR.
 pub(crate) fn choose(voxels: &Field<'_, f32>, labels: &Field<'_, u8>, wanted: Option<Window>) -> Tone {
     let all = sample(voxels, |_| true);
-    let inside = if labels.size == voxels.size { sample(voxels, |at| labels.values[at] > 0) } else { Vec::new() };
+    let inside =
+        if labels.size == voxels.size { sample(voxels, |at| labels.values[at] > 0) } else { Vec::new() };
     // Hounsfield units reach far below zero wherever there is air or lung; MR, PET and masks do not.
     let ct = percentile(&all, 0.01) < -150.0 || percentile(&all, 0.01) < -30.0 && percentile(&all, 0.9) > 0.0;
     let top = percentile(&all, 0.995);
@@ -96,7 +97,10 @@ mod tests {
         let tone = choose(&Field::of(&voxels), &Field::of(&labels), None);
         assert_eq!(tone.ct, ct);
         let close = |a: f64, b: f64| (a - b).abs() <= 0.02 * wanted.width;
-        assert!(close(tone.window.center, wanted.center) && close(tone.window.width, wanted.width), "{tone:?}");
+        assert!(
+            close(tone.window.center, wanted.center) && close(tone.window.width, wanted.width),
+            "{tone:?}"
+        );
     }
 
     #[test]
