@@ -43,6 +43,14 @@ pub enum GridError {
     /// Two grids that differ by more than the order of their axes.
     #[error("the grids differ by more than exchanged and reversed axes")]
     NotATurn,
+    /// Two images that should have the same number of voxels have not.
+    #[error("{found:?} voxels, where {expected:?} were expected")]
+    SizesDiffer {
+        /// Voxels along i, j, k that were found.
+        found: [usize; 3],
+        /// Voxels along i, j, k that were expected.
+        expected: [usize; 3],
+    },
     /// A spacing to resample to that is not possible.
     #[error("a spacing of {spacing:?} mm is not possible: expected three positive numbers")]
     Spacing {

@@ -55,6 +55,12 @@ impl LabelMap {
         planes.map(plane_boxes).reduce(|| vec![None; 256], join)
     }
 
+    /// The box round the voxels of `label`.
+    #[must_use]
+    pub fn box_of(&self, label: u8) -> Option<IndexBox> {
+        self.boxes().swap_remove(usize::from(label))
+    }
+
     /// The box round all voxels that are not background.
     #[must_use]
     pub fn foreground_box(&self) -> Option<IndexBox> {

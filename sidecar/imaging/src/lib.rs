@@ -10,11 +10,16 @@
 
 #[cfg(test)]
 mod bits;
+mod components;
+mod distance;
+mod filter;
 mod grid;
 mod index_box;
 mod interpolate;
 mod labelmap;
+mod morphology;
 mod orientation;
+mod pairwise;
 mod progress;
 mod resample;
 mod resize;
@@ -24,14 +29,19 @@ mod statistics;
 mod taps;
 mod volume;
 
+pub use components::{Components, Connectivity};
+pub use distance::distance_mm;
+pub use filter::{Beyond, gaussian, gaussian_weights};
 pub use grid::{Grid, GridError};
 pub use index_box::IndexBox;
 pub use labelmap::LabelMap;
+pub use morphology::{close, dilate, erode, fill_holes, open};
 pub use orientation::{Orientation, Reorientation};
+pub use pairwise::{moments, moments_of};
 pub use progress::{Cancelled, Progress, Report};
 pub use resample::zoom;
 pub use resize::{LinearRows, MissingRows, resize, resize_slices, thick_axis};
 pub use segmentation::{Code, Segment, Segmentation, Terminology};
-pub use statistics::{Statistics, StatisticsOptions, statistics};
+pub use statistics::{Average, ExtraStatistics, LabelStatistics, StatisticsOptions, statistics};
 pub use taps::Interpolation;
 pub use volume::Volume;
