@@ -48,9 +48,9 @@ fn rows(plane: &[f32], width: usize, radius: usize) -> Vec<f32> {
     sums.par_chunks_mut(width).zip(plane.par_chunks(width)).for_each(|(sums, row)| {
         // In double precision, so that what was added is taken away again without a trace.
         let mut sum: f64 = row.iter().take(radius).map(|&value| f64::from(value)).sum();
-        for n in 0..width {
+        for (n, out) in sums.iter_mut().enumerate() {
             sum += row.get(n + radius).map_or(0.0, |&value| f64::from(value));
-            sums[n] = sum as f32;
+            *out = sum as f32;
             sum -= n.checked_sub(radius).map_or(0.0, |old| f64::from(row[old]));
         }
     });

@@ -121,10 +121,9 @@ fn fold<'a>(lines: &[Line<'a>], count: usize) -> Vec<Vec<Line<'a>>> {
                     columns.push(Vec::new());
                 }
             }
-            if let Some(column) = columns.last_mut() {
-                if !(matches!(line, Line::Gap) && column.is_empty()) {
-                    column.push(line);
-                }
+            let gap = matches!(line, Line::Gap);
+            if let Some(column) = columns.last_mut().filter(|column| !gap || !column.is_empty()) {
+                column.push(line);
             }
         }
         if columns.len() <= count {

@@ -9,6 +9,7 @@ mod contact;
 mod cuts;
 mod frame;
 mod legend;
+mod marks;
 mod names;
 mod page;
 mod render;

@@ -171,8 +171,8 @@ impl Crowd {
             slab.iter_mut().for_each(|cell| *cell /= voxels);
         });
         let mut crowd = Crowd { size, factor, density, reach: 2.0 * cell_mm as f32 };
-        for axis in 0..3 {
-            let step = study.label_grid.spacing()[axis] * factor[axis] as f64;
+        for (axis, spacing) in study.label_grid.spacing().into_iter().enumerate() {
+            let step = spacing * factor[axis] as f64;
             let radius = (2.0 * cell_mm / step).round() as usize;
             (0..2).for_each(|_| crowd.density = box_blur(&crowd.density, size, axis, radius));
         }
@@ -249,7 +249,7 @@ fn box_blur(density: &[f32], size: [usize; 3], axis: usize, radius: usize) -> Ve
     let length = size[axis];
     let share = 1.0 / (2 * radius + 1) as f32;
     let mut blurred = vec![0.0f32; density.len()];
-    let starts = (0..density.len()).filter(|at| at / stride % length == 0);
+    let starts = (0..density.len()).filter(|at| (at / stride).is_multiple_of(length));
     for start in starts {
         for n in 0..length {
             let range = n.saturating_sub(radius)..(n + radius + 1).min(length);

@@ -40,10 +40,10 @@ pub(crate) fn surface(labels: &Field<'_, u8>, found: &Found, factor: [usize; 3])
     let (mut surface, homes) = net(&cells);
     relax(&mut surface, &homes);
     for vertex in &mut surface.vertices {
-        for axis in 0..3 {
+        *vertex = std::array::from_fn(|axis| {
             let step = cells.factor[axis] as f32;
-            vertex[axis] = cells.low[axis] as f32 + (vertex[axis] - 1.0) * step + (step - 1.0) / 2.0;
-        }
+            cells.low[axis] as f32 + (vertex[axis] - 1.0) * step + (step - 1.0) / 2.0
+        });
     }
     surface
 }
