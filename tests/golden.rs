@@ -5,7 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::{Engine, ModelStore, Runtime, RuntimeOptions, SegmentOptions, Speed, Upsampling, catalogue};
+use engine::{
+    Device, Engine, ModelStore, Precision, Runtime, RuntimeOptions, SegmentOptions, Speed, Upsampling,
+    catalogue,
+};
 use imaging::{IndexBox, LabelMap, Orientation, Progress, Volume};
 
 /// Voxels that must be equal.
@@ -16,7 +19,11 @@ fn folder() -> PathBuf {
 }
 
 fn volume(input: &str) -> Volume {
-    let image = formats::read(&folder().join("input").join(input), &formats::ReadOptions::default(), &Progress::silent());
+    let image = formats::read(
+        &folder().join("input").join(input),
+        &formats::ReadOptions::default(),
+        &Progress::silent(),
+    );
     image.unwrap().volume
 }
 
@@ -30,7 +37,9 @@ fn labels(path: &str) -> LabelMap {
 fn check(name: &str, input: &str, task: &str, options: SegmentOptions) {
     let home = tempfile::tempdir().unwrap();
     let store = ModelStore::new(home.path().join("models"), vec![folder().join("weights")]);
-    let runtime = Runtime::open(&RuntimeOptions::default()).unwrap();
+    let options_of_runtime =
+        RuntimeOptions { device: Device::Cpu, precision: Precision::Fp32, ..RuntimeOptions::default() };
+    let runtime = Runtime::open(&options_of_runtime).unwrap();
     let engine = Engine::new(store, runtime);
     let volume = volume(input);
     let task = catalogue::task(task).unwrap();
@@ -79,12 +88,22 @@ fn dicom_with_cubic_resampling() {
 
 #[test]
 fn dicom_with_masks_interpolated_back() {
-    check("fast_dicom_legacy_ho", "example_ct_dicom", "total", SegmentOptions { upsampling: Upsampling::Masks, ..fast() });
+    check(
+        "fast_dicom_legacy_ho",
+        "example_ct_dicom",
+        "total",
+        SegmentOptions { upsampling: Upsampling::Masks, ..fast() },
+    );
 }
 
 #[test]
 fn dicom_with_scores_interpolated_back() {
-    check("fast_dicom_ho", "example_ct_dicom", "total", SegmentOptions { upsampling: Upsampling::Scores, ..fast() });
+    check(
+        "fast_dicom_ho",
+        "example_ct_dicom",
+        "total",
+        SegmentOptions { upsampling: Upsampling::Scores, ..fast() },
+    );
 }
 
 #[test]
@@ -94,7 +113,12 @@ fn three_thirds() {
 
 #[test]
 fn six_millimetres() {
-    check("fastest_ct_sm", "example_ct_sm.nii.gz", "total", SegmentOptions { speed: Speed::Fastest, ..fast() });
+    check(
+        "fastest_ct_sm",
+        "example_ct_sm.nii.gz",
+        "total",
+        SegmentOptions { speed: Speed::Fastest, ..fast() },
+    );
 }
 
 #[test]
@@ -118,7 +142,12 @@ fn two_folds_in_the_box_of_the_liver() {
 #[test]
 fn resampling_by_nnunet() {
     let region = Some(IndexBox::whole(&volume("example_ct_dicom").grid));
-    check("iso_nnunet_resample_crop", "example_ct_dicom", "hip_implant", SegmentOptions { region, ..SegmentOptions::default() });
+    check(
+        "iso_nnunet_resample_crop",
+        "example_ct_dicom",
+        "hip_implant",
+        SegmentOptions { region, ..SegmentOptions::default() },
+    );
 }
 
 #[test]

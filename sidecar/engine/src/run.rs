@@ -238,7 +238,7 @@ impl<'a> Run<'a> {
         if let Some(Rough { labels: found, near: Some((values, margin_mm)), .. }) = rough {
             let spacing = volume.grid.spacing().map(|s| s as f32);
             let mean = (spacing[0] + spacing[1] + spacing[2]) / 3.0;
-            let near = found.mask(values); let _ = (margin_mm / f64::from(mean)) as usize;
+            let near = imaging::dilate(&found.mask(values), (margin_mm / f64::from(mean)) as usize);
             Zip::from(&mut labels.labels).and(&near).par_for_each(|label, &near| {
                 if !near {
                     *label = 0;
@@ -255,7 +255,7 @@ impl<'a> Run<'a> {
         let Outcome { segmentation, provenance } =
             self.engine.segment(volume, bodies, &options, self.progress)?;
         self.models.extend(provenance.models);
-        vertebrae::refine(labels, &segmentation.labels);
+        vertebrae::refine(labels, &segmentation.labels, self.task);
         Ok(())
     }
 
