@@ -7,6 +7,13 @@
 //! * An index is `[i, j, k]`: column, row, slice. An array is `[[k, j, i]]`, C order. Both name the same bytes.
 //! * This crate does no IO, spawns no tasks and knows no file format. Same input, same bytes out, whatever the
 //!   number of threads.
+//! * Functions on bare arrays (`zoom`, `resize`, `gaussian`, ...) are for code that holds the geometry beside them, and
+//!   say which axis is which.
+//!
+//! # What to read first
+//!
+//! [`Grid`], then [`Volume`] and [`LabelMap`]; [`Volume::reoriented`] and [`Volume::resampled`] bring an image to a
+//! network, [`LabelMap::stretched`] and [`LabelMap::reoriented_like`] bring its answer back.
 
 #[cfg(test)]
 mod bits;
@@ -18,6 +25,7 @@ mod index_box;
 mod interpolate;
 mod labelmap;
 mod morphology;
+mod onto;
 mod orientation;
 mod pairwise;
 mod progress;

@@ -83,7 +83,7 @@ pub fn statistics(
     let boxes = labels.boxes();
     let scale = if options.normalized { Scale::of(&sums) } else { Scale { least: 0.0, range: 1.0 } };
     let medians =
-        (options.average == Average::Median).then(|| medians(volume, labels, &sums)).unwrap_or_default();
+        if options.average == Average::Median { medians(volume, labels, &sums) } else { Vec::new() };
     let one = |(label, sum): (usize, &Sums)| {
         let part = boxes[label].filter(|_| sum.count > 0);
         let touches = part.is_some_and(|part| touches_border(&part, labels.grid.size));

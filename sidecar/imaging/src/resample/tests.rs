@@ -3,7 +3,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::bits::{fingerprint, noise};
-use crate::{LinearRows, Orientation, resize, resize_slices};
+use crate::{LinearRows, Orientation, resize, resize_slices, thick_axis};
 
 /// Made by SciPy, scikit-image, nnU-Net and TotalSegmentator: `tests/reference/imaging/resample.py`.
 #[derive(Deserialize)]
@@ -178,4 +178,63 @@ fn labels_stretch_as_upstreams_do() {
             assert_eq!(stretched.grid, grid);
         }
     }
+}
+
+/// Recorded from nnU-Net: `tests/reference/imaging/preprocessing.py`.
+#[derive(Deserialize)]
+struct Recorded {
+    name: String,
+    shape: [usize; 3],
+    after: [usize; 3],
+    spacing: [f64; 3],
+    plan_spacing: [f64; 3],
+    lower: f32,
+    upper: f32,
+    mean: f32,
+    deviation: f32,
+    fingerprint: String,
+}
+
+#[test]
+fn a_real_ct_is_resized_as_nnunet_recorded_it() {
+    let text = include_str!("../../../../tests/reference/imaging/preprocessing.json");
+    let bytes = include_bytes!("../../../../tests/reference/imaging/preprocessing.i16");
+    let raw: Vec<f32> = bytes.as_chunks::<2>().0.iter().map(|&b| f32::from(i16::from_le_bytes(b))).collect();
+    let raw = Array3::from_shape_vec([24, 32, 35], raw).unwrap();
+    let cases: Vec<Recorded> = serde_json::from_str(text).unwrap();
+    assert_eq!(cases.len(), 3);
+    for case in cases {
+        let piece = raw.slice_axis(ndarray::Axis(0), (0..case.shape[0]).into());
+        let normal = piece.mapv(|value| (value.clamp(case.lower, case.upper) - case.mean) / case.deviation);
+        let resized = match thick_axis(case.spacing, case.plan_spacing) {
+            None => resize(normal.view(), case.after, Interpolation::Cubic),
+            Some(axis) => {
+                let nearest = Interpolation::Nearest;
+                resize_slices(normal.view(), case.after, axis, Interpolation::Cubic, nearest)
+            }
+        };
+        assert_eq!(fingerprint(resized.iter().copied()), case.fingerprint, "{}", case.name);
+    }
+}
+
+#[test]
+fn the_thick_axis_is_nnunets() {
+    let check = |present, plan, expected| assert_eq!(thick_axis(present, plan), expected);
+    check([3.0; 3], [5.0, 1.0, 1.0], Some(0));
+    check([1.0, 1.0, 6.0], [5.0, 1.0, 1.0], Some(2));
+    check([3.0, 1.0, 1.0], [1.5; 3], None);
+    // Two thick axes are none, and the plan is not asked any more.
+    check([0.24, 1.25, 1.25], [5.0, 1.0, 1.0], None);
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let source = noise([40, 35, 50], 9, 4096, 1024.0);
+    let work = || {
+        let zoomed = zoom(source.view(), [61, 20, 70], Interpolation::Cubic);
+        fingerprint(zoomed.iter().copied())
+    };
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(work);
+    let many = rayon::ThreadPoolBuilder::new().num_threads(7).build().unwrap().install(work);
+    assert_eq!(alone, many);
 }
