@@ -65,6 +65,10 @@ impl IndexBox {
     }
 
     /// The part of an array `[[k, j, i]]` that lies in it.
+    ///
+    /// # Panics
+    ///
+    /// If the box reaches beyond the array; boxes from a label map or [`IndexBox::grown`] do not.
     pub fn view<'a, T>(&self, array: ArrayView3<'a, T>) -> ArrayView3<'a, T> {
         let mut view = array;
         (0..3).for_each(|n| view.slice_axis_inplace(Axis(n), self.slice(n)));
@@ -72,6 +76,10 @@ impl IndexBox {
     }
 
     /// The part of an array `[[k, j, i]]` that lies in it, to be written.
+    ///
+    /// # Panics
+    ///
+    /// If the box reaches beyond the array.
     pub fn view_mut<'a, T>(&self, array: ArrayViewMut3<'a, T>) -> ArrayViewMut3<'a, T> {
         let mut view = array;
         (0..3).for_each(|n| view.slice_axis_inplace(Axis(n), self.slice(n)));
