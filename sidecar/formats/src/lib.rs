@@ -29,7 +29,10 @@ mod stream;
 mod write;
 
 pub use error::{Choice, Error, Result, Warning};
-pub use read::{read, read_header, read_segmentation};
+pub use read::{read, read_bytes, read_header, read_segmentation};
 pub use samples::Sample;
 pub use source::{Format, Image, Info, Limits, ReadOptions, Source};
 pub use write::{write_segmentation, write_volume};
+
+#[cfg(test)]
+mod tests;

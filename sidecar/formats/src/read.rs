@@ -22,11 +22,23 @@ pub fn read(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<I
     match format(&stream)? {
         Format::Nifti => nifti::image(stream, options, progress),
         Format::Nrrd => nrrd::image(stream, options, progress),
-        Format::Zip => {
-            let entries = zip::entries(path, &options.limits, progress)?;
-            Ok(of_series(dicom::read_files(entries, &dicom_options(options), progress)?))
-        }
+        Format::Zip => of_files(zip::entries(path, &options.limits, progress)?, options, progress),
         _ => dicom_folder(path, options, progress),
+    }
+}
+
+/// Reads an image whose file is in memory already; see [`read`].
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_bytes(bytes: &[u8], options: &ReadOptions, progress: &Progress) -> Result<Image> {
+    let stream = Stream::of_bytes(bytes)?;
+    match format(&stream)? {
+        Format::Nifti => nifti::image(stream, options, progress),
+        Format::Nrrd => nrrd::image(stream, options, progress),
+        Format::Zip => of_files(zip::entries_of_bytes(bytes, &options.limits, progress)?, options, progress),
+        _ => of_files(vec![(String::new(), bytes.to_vec())], options, progress),
     }
 }
 
@@ -106,6 +118,10 @@ fn format(stream: &Stream<'_>) -> Result<Format> {
 
 fn dicom_folder(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<Image> {
     Ok(of_series(dicom::read_folder(path, &dicom_options(options), progress)?))
+}
+
+fn of_files(files: Vec<(String, Vec<u8>)>, options: &ReadOptions, progress: &Progress) -> Result<Image> {
+    Ok(of_series(dicom::read_files(files, &dicom_options(options), progress)?))
 }
 
 fn of_series(series: dicom::Series) -> Image {

@@ -1,7 +1,7 @@
 //! Zip archives of small files: read in memory entry by entry, with limits, and never unpacked to a disk.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use imaging::Progress;
@@ -25,6 +25,19 @@ pub(crate) const MAGIC: &[u8] = b"PK\x03\x04";
 pub fn entries(path: &Path, limits: &Limits, progress: &Progress) -> Result<Vec<(String, Vec<u8>)>> {
     let file = File::open(path).map_err(|source| Error::read(path, source))?;
     entries_of(BufReader::with_capacity(1 << 20, file), path, limits, progress)
+}
+
+/// [`entries`] of an archive that is in memory.
+///
+/// # Errors
+///
+/// As [`entries`].
+pub fn entries_of_bytes(
+    bytes: &[u8],
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    entries_of(Cursor::new(bytes), Path::new("memory"), limits, progress)
 }
 
 fn entries_of(
@@ -83,7 +96,7 @@ fn failure(path: &Path, error: ZipError) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Cursor, Write};
+    use std::io::Write;
 
     use proptest::prelude::*;
     use zip::write::{SimpleFileOptions, ZipWriter};
@@ -100,7 +113,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<(String, Vec<u8>)>> {
-        entries_of(Cursor::new(bytes), Path::new("test.zip"), limits, &Progress::silent())
+        entries_of_bytes(bytes, limits, &Progress::silent())
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use imaging::Grid;
 
-use super::header::Header;
+use super::header::{Header, Version};
 use crate::ReadOptions;
 use crate::error::{Choice, Error, Result, Warning};
 use crate::geometry::{check, flip_xy};
@@ -37,7 +37,7 @@ pub(crate) fn grid(
         (None, None) => without_forms(header, size)?,
         (None, Some(qform)) => (vec![named_qform(qform?)], None),
         (Some(sform), None) => sform_against_spacing(header, size, sform?),
-        (Some(sform), Some(qform)) => both(sform, qform)?,
+        (Some(sform), Some(qform)) => both(header, sform, qform)?,
     };
     let choices: Vec<Choice> = candidates.iter().map(Candidate::choice).collect();
     let grid = match (options.chosen("geometry", &choices)?, doubt) {
@@ -111,7 +111,7 @@ fn sform_against_spacing(header: &Header, size: [usize; 3], sform: Grid) -> Cand
 }
 
 /// Matrix and quaternion: they must place the corners of the volume at the same points.
-fn both(sform: Result<Grid>, qform: Result<Grid>) -> Result<Candidates> {
+fn both(header: &Header, sform: Result<Grid>, qform: Result<Grid>) -> Result<Candidates> {
     let (sform, qform) = match (sform, qform) {
         (Ok(sform), Ok(qform)) => (sform, qform),
         (Ok(sform), Err(error)) => {
@@ -124,12 +124,28 @@ fn both(sform: Result<Grid>, qform: Result<Grid>) -> Result<Candidates> {
         }
         (Err(error), Err(_)) => return Err(error),
     };
-    if sform.matches(&qform, SAME_CORNERS) {
+    if sform.matches(&qform, SAME_CORNERS + rounding(header, &sform)) {
         return Ok((vec![named_sform(sform), named_qform(qform)], None));
     }
     let (s, q) = (letters(&sform), letters(&qform));
     let detail = format!("the corners differ by more than {SAME_CORNERS} voxels (sform {s}, qform {q})");
     Ok((vec![named_sform(sform), named_qform(qform)], Some(Doubt::Ambiguous(detail))))
+}
+
+/// Voxels by which the rounding of the quaternion alone can move a corner.
+///
+/// Its first component is not stored but follows from the length of 1, so near a half turn, which is where most
+/// images from DICOM lie, single precision leaves it uncertain.
+fn rounding(header: &Header, grid: &Grid) -> f64 {
+    if header.version == Version::Two {
+        return 0.0;
+    }
+    let squared: f64 = header.quatern.iter().map(|component| component * component).sum();
+    let uncertain = f64::from(f32::EPSILON);
+    let radians = 2.0 * uncertain / (1.0 - squared).max(uncertain).sqrt();
+    let spacing = grid.spacing();
+    let extents = (0..3).map(|a| spacing[a] * grid.size[a] as f64);
+    radians * extents.fold(0.0, f64::max) / spacing.into_iter().fold(f64::INFINITY, f64::min)
 }
 
 /// The affine of `srow_x`, `srow_y`, `srow_z`.
@@ -242,7 +258,10 @@ pub(crate) fn set(header: &mut Header, grid: &Grid) {
         if left_handed {
             direction[2] = direction[2].map(|component| -component);
         }
-        header.quatern = quaternion(direction);
+        header.quatern = quaternion(direction).map(|component| f64::from(component as f32));
+        // Near a half turn single precision can be too coarse; then the matrix stands alone.
+        let close = qform(header, grid.size).is_ok_and(|qform| qform.matches(grid, SAME_CORNERS / 2.0));
+        header.qform_code = i32::from(close);
     }
 }
 

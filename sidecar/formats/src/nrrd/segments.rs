@@ -76,9 +76,9 @@ pub(crate) fn from_pairs(pairs: &BTreeMap<String, String>, layer: u64) -> Vec<Se
 
 /// sRGB from three shares of 1; grey where there are none.
 fn color(text: Option<&String>) -> [u8; 3] {
-    let shares =
-        text.map(|text| text.split_whitespace().filter_map(|share| share.parse::<f64>().ok()).collect());
-    match shares.unwrap_or_else(Vec::new).as_slice() {
+    let shares = text.into_iter().flat_map(|text| text.split_whitespace());
+    let shares: Vec<f64> = shares.filter_map(|share| share.parse().ok()).collect();
+    match shares.as_slice() {
         &[red, green, blue] => [red, green, blue].map(|share| (share.clamp(0.0, 1.0) * 255.0).round() as u8),
         _ => [128; 3],
     }
