@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use imaging::{Grid, LabelMap, Progress, Segment, Segmentation, Volume};
 use ndarray::Array3;
-use preview::PreviewOptions;
+use preview::{PreviewOptions, Window};
 
 #[expect(clippy::print_stderr, reason = "an example speaks to the person who runs it")]
 fn main() -> Result<(), Box<dyn Error>> {
@@ -28,6 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let labels = LabelMap { grid: labels.grid, labels: labels.voxels.mapv(|value| value as u8) };
     let mut options = PreviewOptions::default();
     options.title = rest.first().cloned().unwrap_or_default();
+    // Without an image there is only air: let it be black.
+    options.window = (image == "-").then_some(Window { center: 40.0, width: 400.0 });
     options.width = rest.get(1).map_or(Ok(options.width), |width| width.parse())?;
     let start = Instant::now();
     let segmentation = Segmentation { labels, segments };

@@ -40,7 +40,7 @@ impl<'a> Legend<'a> {
 
     /// Draws the columns into `rect`.
     pub(crate) fn draw(&self, picture: &mut Picture, rect: Rect, unit: f32) {
-        let gutter = 34.0 * unit;
+        let gutter = 26.0 * unit;
         let slots = self.columns.len().max(4) as f32;
         let width = ((rect.width as f32 + gutter) / slots) - gutter;
         for (n, column) in self.columns.iter().enumerate() {
@@ -70,10 +70,10 @@ impl<'a> Legend<'a> {
         let volume = Lettering::regular(15.0 * unit, QUIET).at(Anchor::Right);
         volume.write(picture, &number, x + width, baseline);
         let start = x + side as f32 + 9.0 * unit;
-        let room = width - (start - x) - volume.width(&number) - 10.0 * unit;
+        let room = width - (start - x) - volume.width(&number) - 8.0 * unit;
         let mut name = Lettering::regular(15.5 * unit, INK);
         // A long name is first set smaller, and only then cut.
-        name.size *= (room / name.width(&found.name)).clamp(0.82, 1.0);
+        name.size *= (room / name.width(&found.name)).clamp(0.78, 1.0);
         name.write(picture, &name.fit(&found.name, room), start, baseline);
     }
 
