@@ -1,1 +1,10 @@
 //! Tests of the whole, from outside, in one binary (one link).
+
+mod cli;
+mod download;
+mod golden;
+mod help;
+mod install;
+mod segment;
+mod support;
+mod tidy;

@@ -112,9 +112,9 @@ impl Settings {
     pub fn weight_folders(&self) -> Vec<PathBuf> {
         let mut folders = self.weights.clone();
         folders.extend(set("TOTALSEG_WEIGHTS_PATH").map(PathBuf::from));
-        let home = set("TOTALSEG_HOME_DIR").map(PathBuf::from).or_else(|| {
-            directories::UserDirs::new().map(|user| user.home_dir().join(".totalsegmentator"))
-        });
+        let home = set("TOTALSEG_HOME_DIR")
+            .map(PathBuf::from)
+            .or_else(|| directories::UserDirs::new().map(|user| user.home_dir().join(".totalsegmentator")));
         folders.extend(home.map(|home| home.join("nnunet").join("results")));
         folders.retain(|folder| folder.is_dir());
         folders.dedup();

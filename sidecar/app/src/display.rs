@@ -105,6 +105,9 @@ impl Display {
         let Some(stage) = current.as_mut() else { return };
         match &stage.bar {
             Some(bar) => {
+                if bar.length() == Some(0) && report.total > 0 {
+                    bar.set_style(style(report));
+                }
                 bar.set_length(report.total);
                 bar.set_position(report.done);
             }
@@ -122,18 +125,23 @@ impl Display {
     }
 }
 
-/// A bar that suits what is counted: bytes where something is downloaded.
+/// A bar on standard error.
 fn bar(report: Report<'_>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(report.total), ProgressDrawTarget::stderr());
+    bar.set_style(style(report));
+    bar.set_message(report.stage.to_owned());
+    bar
+}
+
+/// What suits that which is counted: bytes where something is downloaded.
+fn style(report: Report<'_>) -> ProgressStyle {
     let template = match report.total {
         0 => SPINNER,
         _ if is_bytes(report.stage) => BYTES,
         _ => STEPS,
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::with_draw_target(Some(report.total), ProgressDrawTarget::stderr());
-    bar.set_style(style.progress_chars("=> "));
-    bar.set_message(report.stage.to_owned());
-    bar
+    style.progress_chars("=> ")
 }
 
 /// Downloads count bytes; the rest counts patches, slices or files.
@@ -163,7 +171,10 @@ mod tests {
         let ten = Duration::from_secs(10);
         for (report, text) in [
             (report("inference", 120, 480), "inference: 120 of 480, 30 s left"),
-            (report("downloading 297", 50_000_000, 150_000_000), "downloading 297: 50 MB of 150 MB, 20 s left"),
+            (
+                report("downloading 297", 50_000_000, 150_000_000),
+                "downloading 297: 50 MB of 150 MB, 20 s left",
+            ),
             (report("reading", 0, 10), "reading: 10 s so far"),
             (report("reading", 3, 0), "reading: 10 s so far"),
         ] {

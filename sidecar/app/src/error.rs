@@ -103,10 +103,12 @@ impl Error {
             Error::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space, or write to another disk".to_owned())
             }
-            Error::Write { .. } => Some("check that the folder exists and that you may write into it".to_owned()),
-            Error::Settings { .. } => {
-                Some("`docs/cli.md` lists the settings; remove the file to go back to the defaults".to_owned())
+            Error::Write { .. } => {
+                Some("check that the folder exists and that you may write into it".to_owned())
             }
+            Error::Settings { .. } => Some(
+                "`docs/cli.md` lists the settings; remove the file to go back to the defaults".to_owned(),
+            ),
             Error::Download(error) => error.hint(),
             Error::Formats(error) => hint_of_formats(error),
             Error::Engine(error) => hint_of_engine(error),
@@ -151,6 +153,13 @@ fn hint_of_engine(error: &engine::Error) -> Option<String> {
             "choose another with `--name`: letters, digits, `-`, `_` and `.`, and none that is built in".to_owned()
         }
         engine::Error::Store { .. } => "check that you may read and write there, or set `VESALIUS_HOME`".to_owned(),
+        engine::Error::RuntimeMissing { .. } => {
+            "run `pip install onnxruntime`, or set `VESALIUS_ONNXRUNTIME` to its library; `vesalius doctor` lists the \
+             places that were searched"
+                .to_owned()
+        }
+        engine::Error::RuntimeTooOld { .. } => "run `pip install --upgrade onnxruntime`".to_owned(),
+        engine::Error::RuntimeUnusable { .. } => "run `pip install --force-reinstall onnxruntime`".to_owned(),
         engine::Error::Network { .. } => "`vesalius doctor` checks the runtime; `--device cpu` is safest".to_owned(),
         _ => return None,
     })

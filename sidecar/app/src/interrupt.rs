@@ -1,5 +1,7 @@
 //! Ctrl-C: the first asks the work to stop, the second ends the program at once.
 
+use std::sync::mpsc;
+
 use imaging::Progress;
 
 use crate::staging;
@@ -7,38 +9,66 @@ use crate::staging;
 /// Exit code of a program that was broken off, as shells know it.
 const BROKEN_OFF: i32 = 130;
 
-/// Listens for Ctrl-C, or for the system's request to end, and passes it on to `progress`.
+/// Listens for Ctrl-C, or for the system's request to end, and passes it on to `progress`; listens from when it
+/// returns.
 ///
 /// Where the signals cannot be heard the program can still be ended the hard way, so that is no error.
 pub(crate) fn watch(progress: &Progress) {
     let progress = progress.clone();
+    let (ready, listening) = mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let Ok(runtime) = runtime else { return };
         runtime.block_on(async {
-            if request().await.is_err() {
-                return;
-            }
+            let Ok(mut requests) = Requests::listen() else { return };
+            let _ = ready.send(());
+            requests.next().await;
             crate::output::note("stopping; Ctrl-C again ends the program at once");
             progress.cancel();
-            if request().await.is_ok() {
-                staging::abandon();
-                std::process::exit(BROKEN_OFF);
-            }
+            requests.next().await;
+            staging::abandon();
+            std::process::exit(BROKEN_OFF);
         });
     });
+    let _ = listening.recv();
 }
 
-/// Returns when the user or the system asks to stop.
-async fn request() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+/// Requests to stop.
+#[cfg(unix)]
+struct Requests {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Requests {
+    fn listen() -> std::io::Result<Requests> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Requests { interrupt, terminate })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            heard = tokio::signal::ctrl_c() => heard,
-            _ = terminate.recv() => Ok(()),
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+}
+
+/// Requests to stop.
+#[cfg(windows)]
+struct Requests {
+    interrupt: tokio::signal::windows::CtrlC,
+}
+
+#[cfg(windows)]
+impl Requests {
+    fn listen() -> std::io::Result<Requests> {
+        Ok(Requests { interrupt: tokio::signal::windows::ctrl_c()? })
+    }
+
+    async fn next(&mut self) {
+        self.interrupt.recv().await;
+    }
 }

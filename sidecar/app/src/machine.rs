@@ -12,7 +12,8 @@ pub(crate) struct Memory {
 /// Memory of the machine, or of the container where that has less; none where the system does not tell.
 pub(crate) fn memory() -> Option<Memory> {
     let machine = meminfo(&std::fs::read_to_string("/proc/meminfo").ok()?)?;
-    let number = |name| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();
+    let number =
+        |name| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();
     Some(match number("memory.max") {
         Some(limit) if limit < machine.total => {
             let left = limit.saturating_sub(number("memory.current").unwrap_or(0));

@@ -60,8 +60,11 @@ pub(crate) fn size(bytes: u64) -> String {
 /// The candidate most like `word`, if one is near: for "did you mean".
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
-    let near = candidates.into_iter().map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate));
-    near.min().filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4).map(|(_, candidate)| candidate)
+    let near =
+        candidates.into_iter().map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate));
+    near.min()
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .map(|(_, candidate)| candidate)
 }
 
 /// Edits between two words: letters added, dropped or replaced (Levenshtein).

@@ -63,10 +63,12 @@ impl Drop for Staging {
     }
 }
 
-/// Sees that files can be written into `folder`, making it where it is missing, before long work begins.
+/// Sees that files can be written into `folder`, or that it can be made, before long work begins; leaves no trace.
 pub(crate) fn probe(folder: &Path) -> Result<()> {
+    let there =
+        folder.ancestors().find(|folder| folder.exists()).filter(|folder| !folder.as_os_str().is_empty());
     let mut staging = Staging::new();
-    let aside = staging.path(&folder.join("probe"))?;
+    let aside = staging.path(&there.unwrap_or(Path::new(".")).join("probe"))?;
     std::fs::write(&aside, []).map_err(|error| Error::write(folder, error))
 }
 
@@ -110,6 +112,7 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert!(matches!(probe(&file.join("seg")), Err(Error::Write { .. })));
-        probe(&folder.path().join("new")).unwrap();
+        probe(&folder.path().join("new/deeper")).unwrap();
+        assert!(!folder.path().join("new").exists());
     }
 }

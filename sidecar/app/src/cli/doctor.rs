@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use engine::{ModelStore, Origin, RuntimeOptions, Speed};
+use engine::{Attempt, ModelStore, Origin, Runtime, Speed};
 use serde::Serialize;
 
 use super::Context;
@@ -67,7 +67,7 @@ impl Check {
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let store = context.store();
     let mut checks = vec![home(context)];
-    checks.extend(runtime(&RuntimeOptions::default()));
+    checks.extend(runtime(context));
     checks.extend([processor(), memory(), disk(context)]);
     checks.extend(models(&store));
     let ready = checks.iter().all(|check| check.state != State::Missing);
@@ -89,12 +89,14 @@ fn print(findings: &Findings) -> Result<()> {
             State::Note => "note",
             State::Missing => "MISSING",
         };
-        output::line(&format!("{mark:<8} {:<10} {}", check.name, check.found))?;
+        let found = check.found.replace('\n', &format!("\n{:<20}", ""));
+        output::line(&format!("{mark:<8} {:<10} {found}", check.name))?;
         if let Some(mend) = &check.mend {
             output::line(&format!("{:<8} {:<10} -> {mend}", "", ""))?;
         }
     }
-    let verdict = if findings.ready { "`vesalius segment` can run" } else { "`vesalius segment` cannot run yet" };
+    let verdict =
+        if findings.ready { "`vesalius segment` can run" } else { "`vesalius segment` cannot run yet" };
     output::line(&format!("\n{verdict}"))
 }
 
@@ -109,14 +111,43 @@ fn home(context: &Context) -> Check {
     }
 }
 
-/// The inference runtime.
-fn runtime(options: &RuntimeOptions) -> Vec<Check> {
-    match engine::Runtime::open(options) {
-        Ok(runtime) => vec![Check::ok("runtime", super::device::describe(&runtime))],
+/// The inference runtime and its devices.
+fn runtime(context: &Context) -> Vec<Check> {
+    let options = match super::device::options(&super::device::Arguments::default(), context) {
+        Ok(options) => options,
+        Err(error) => return vec![Check::missing("runtime", error.sentence(), "correct `config.toml`")],
+    };
+    let info = match Runtime::open(&options) {
+        Ok(runtime) => runtime.info(),
         Err(error) => {
-            let sentence = crate::Error::from(error).sentence();
-            vec![Check::missing("runtime", sentence, "pip install onnxruntime")]
+            let places = match &error {
+                engine::Error::RuntimeMissing { tried } => tried.iter().map(Attempt::to_string).collect(),
+                _ => Vec::new(),
+            };
+            let error = crate::Error::from(error);
+            let found = [vec![error.sentence()], places].concat().join("\n");
+            return vec![Check::missing("runtime", found, "pip install onnxruntime")];
         }
+    };
+    let library = format!("ONNX Runtime {}, `{}`", info.version, info.library.display());
+    let mut checks = vec![Check::ok("runtime", library), Check::ok("device", super::device::describe(&info))];
+    if info.openvino.is_none() && cfg!(target_arch = "x86_64") && info.providers.len() < 2 {
+        let found = "OpenVINO is not installed; it makes networks faster on this processor";
+        checks.push(Check::note("openvino", found, "pip install onnxruntime-ep-openvino"));
+    }
+    checks.extend(info.fallbacks.iter().map(|fallback| {
+        Check::note("device", fallback.to_string(), format!("pip install {}", package(&fallback.wanted)))
+    }));
+    checks
+}
+
+/// The Python package that brings a device.
+fn package(device: &str) -> &'static str {
+    match device.split(':').next().unwrap_or_default() {
+        "openvino" => "onnxruntime-ep-openvino",
+        "cuda" | "tensorrt" | "gpu" => "onnxruntime-gpu",
+        "directml" => "onnxruntime-directml",
+        _ => "onnxruntime",
     }
 }
 
@@ -150,10 +181,16 @@ fn disk(context: &Context) -> Check {
     match fs4::available_space(folder) {
         Ok(free) if free < 3_000_000_000 => {
             let found = format!("{} free", output::size(free));
-            Check::note("disk", found, "export VESALIUS_HOME=/a/larger/disk (all models of `total` need 2.4 GB)")
+            Check::note(
+                "disk",
+                found,
+                "export VESALIUS_HOME=/a/larger/disk (all models of `total` need 2.4 GB)",
+            )
         }
         Ok(free) => Check::ok("disk", format!("{} free", output::size(free))),
-        Err(error) => Check::note("disk", format!("cannot be asked: {error}"), "check that the disk is mounted"),
+        Err(error) => {
+            Check::note("disk", format!("cannot be asked: {error}"), "check that the disk is mounted")
+        }
     }
 }
 

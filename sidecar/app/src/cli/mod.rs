@@ -21,8 +21,10 @@ use crate::{Error, Result, output};
 /// Segments any CT or MR image into named structures, on this machine, offline.
 #[derive(Debug, Parser)]
 #[command(name = "vesalius", bin_name = "vesalius", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "For research use; not a medical device. Nothing leaves this machine but a model download \
-                        that you ask for.")]
+#[command(
+    after_help = "For research use; not a medical device. Nothing leaves this machine but a model download \
+                        that you ask for."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -161,7 +163,8 @@ mod tests {
 
     #[test]
     fn their_command_line_is_understood() {
-        let line = "vesalius segment -i ct.nii.gz -o seg -ta total -f -ml -rs liver spleen -s -p -d gpu:1 -rmb -q";
+        let line =
+            "vesalius segment -i ct.nii.gz -o seg -ta total -f -ml -rs liver spleen -s -p -d gpu:1 -rmb -q";
         let arguments = parse(line.split(' ').map(OsString::from)).ok().unwrap();
         assert!(arguments.global.quiet);
         let Command::Segment(segment) = arguments.command else { panic!("another command") };

@@ -76,22 +76,19 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 
 /// A line for each task.
 pub(super) fn list(store: &ModelStore) -> Result<()> {
-    let heading = ["TASK", "OF", "CLASSES", "MM", "LICENCE", "SIZE", "HERE"];
+    let heading = ["TASK", "OF", "NO.", "MM", "LICENCE", "SIZE", "HERE"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(store.tasks().iter().map(|task| row(&View::of(task, store))));
     output::line(output::table(&rows, &[2, 5]).trim_end())?;
     output::line("")?;
-    output::line("`vesalius tasks show TASK` lists the structures; `vesalius models install TASK` fetches models")
+    output::line(
+        "`vesalius tasks show TASK` lists the structures; `vesalius models install TASK` fetches models",
+    )
 }
 
 /// Cells of the table.
 fn row(view: &View) -> Vec<String> {
     let finest = view.speeds.first();
-    let here = match (view.embedded, view.installed) {
-        (true, _) => "built in",
-        (false, true) => "yes",
-        (false, false) => "-",
-    };
     vec![
         view.id.clone(),
         view.modality.clone(),
@@ -99,7 +96,7 @@ fn row(view: &View) -> Vec<String> {
         finest.and_then(|speed| speed.spacing_mm).map_or_else(|| "as trained".to_owned(), millimetres),
         view.licence.clone(),
         finest.and_then(|speed| speed.download_bytes).map_or_else(|| "-".to_owned(), output::size),
-        here.to_owned(),
+        if view.installed { "yes" } else { "-" }.to_owned(),
     ]
 }
 
@@ -129,7 +126,8 @@ fn show(store: &ModelStore, id: &str, json: bool) -> Result<()> {
         let name = serde_json::to_string(&speed.speed).unwrap_or_default();
         let spacing = speed.spacing_mm.map_or_else(|| "as trained".to_owned(), |mm| millimetres(mm) + " mm");
         let state = if speed.installed { "installed" } else { "not installed" };
-        let size = speed.download_bytes.map_or_else(String::new, |bytes| format!(", {}", output::size(bytes)));
+        let size =
+            speed.download_bytes.map_or_else(String::new, |bytes| format!(", {}", output::size(bytes)));
         let weights = speed.weights.join(", ");
         output::line(&format!("{:<9} {spacing}, models {weights}{size}, {state}", name.trim_matches('"')))?;
     }
@@ -165,7 +163,8 @@ impl View {
         let mut speeds = vec![Speed::Default];
         speeds.extend(task.modes.fast.as_ref().map(|_| Speed::Fast));
         speeds.extend(task.modes.fastest.as_ref().map(|_| Speed::Fastest));
-        let speeds: Vec<SpeedView> = speeds.into_iter().map(|speed| SpeedView::of(task, speed, store)).collect();
+        let speeds: Vec<SpeedView> =
+            speeds.into_iter().map(|speed| SpeedView::of(task, speed, store)).collect();
         let is_embedded =
             |weights: &str| store.find(weights).is_some_and(|model| model.origin == Origin::Embedded);
         View {

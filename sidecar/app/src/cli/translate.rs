@@ -46,13 +46,33 @@ const FLAGS: &[(&str, &str, Ours)] = &[
     ("-lc", "--list-classes", Same("--list-classes")),
     ("", "--debug", Same("--verbose")),
     ("-sl", "--save-lowres", Not("results always lie on the grid of the input; resample them afterwards")),
-    ("-ms", "--model-size", Not("only the `big` models of `total_v3` are published for this program; leave it out")),
+    (
+        "-ms",
+        "--model-size",
+        Not("only the `big` models of `total_v3` are published for this program; leave it out"),
+    ),
     ("-t", "--nora-tag", Not("there is no connection to Nora; call it with the files that are written")),
-    ("-r", "--radiomics", Not("run pyradiomics on the files that are written; `--statistics` gives volumes and intensities")),
+    (
+        "-r",
+        "--radiomics",
+        Not("run pyradiomics on the files that are written; `--statistics` gives volumes and intensities"),
+    ),
     ("-cp", "--crop-path", Not("TotalSegmentator no longer uses it either; leave it out")),
-    ("-v1o", "--v1-order", Not("labels are numbered as in TotalSegmentator 2; `vesalius tasks show total` lists them")),
-    ("-sp", "--save-probabilities", Not("probabilities are never held as a whole, which is why memory stays small")),
-    ("-l", "--license-number", Not("licensed weights are fetched by TotalSegmentator; a folder that it has made is used as it is")),
+    (
+        "-v1o",
+        "--v1-order",
+        Not("labels are numbered as in TotalSegmentator 2; `vesalius tasks show total` lists them"),
+    ),
+    (
+        "-sp",
+        "--save-probabilities",
+        Not("probabilities are never held as a whole, which is why memory stays small"),
+    ),
+    (
+        "-l",
+        "--license-number",
+        Not("licensed weights are fetched by TotalSegmentator; a folder that it has made is used as it is"),
+    ),
     ("", "--test", Not("it served TotalSegmentator's own tests")),
 ];
 
@@ -81,12 +101,16 @@ fn flag(text: &str) -> Result<String> {
         Some((name, value)) => (name, Some(value)),
         None => (text, None),
     };
-    let long = if name.starts_with("--") { name.replace('_', "-").to_ascii_lowercase() } else { String::new() };
+    let long =
+        if name.starts_with("--") { name.replace('_', "-").to_ascii_lowercase() } else { String::new() };
     let known = FLAGS.iter().find(|(short, theirs, _)| *short == name || *theirs == long);
     let ours = match known {
         Some((_, _, Same(ours))) => (*ours).to_owned(),
         Some((_, _, Not(instead))) => {
-            return Err(Error::usage(format!("`{name}` of TotalSegmentator is not available here"), *instead));
+            return Err(Error::usage(
+                format!("`{name}` of TotalSegmentator is not available here"),
+                *instead,
+            ));
         }
         None if long.is_empty() => name.to_owned(),
         None => long,
@@ -113,14 +137,19 @@ mod tests {
         check("-rs liver spleen -ot nifti", "--roi-subset liver spleen --output-type nifti");
         check("--roi_subset liver --output_type=nifti", "--roi-subset liver --output-type=nifti");
         check("-ta=total_mr -rmb=150", "--task=total_mr --remove-small-blobs=150");
-        check("--higher_order_resampling_LEGACY -ho", "--higher-order-resampling-legacy --higher-order-resampling");
+        check(
+            "--higher_order_resampling_LEGACY -ho",
+            "--higher-order-resampling-legacy --higher-order-resampling",
+        );
         check("--roi-subset a_b --device gpu:1", "--roi-subset a_b --device gpu:1");
         check("-i my_scan -- -ta", "-i my_scan -- -ta");
     }
 
     #[test]
     fn what_we_do_not_have_is_said() {
-        for flag in ["-t", "-r", "--radiomics", "--save_probabilities", "-l", "--license_number", "-sl", "--test"] {
+        for flag in
+            ["-t", "-r", "--radiomics", "--save_probabilities", "-l", "--license_number", "-sl", "--test"]
+        {
             let error = translate([OsString::from(flag)]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{flag}");
             assert!(error.to_string().contains(flag), "{flag}");

@@ -40,8 +40,7 @@ impl Part {
         if let Some(folder) = target.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        let file =
-            OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(failed)?;
+        let file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(failed)?;
         let identity = std::fs::read(&record).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let identity = identity.unwrap_or_default();
         let mut part = Part { path, record, file, length: 0, hasher: Sha256::new(), identity };

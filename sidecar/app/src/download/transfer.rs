@@ -116,8 +116,7 @@ impl<'a> Transfer<'a> {
 
     /// The address that a redirect leads to, if we may go there.
     fn follow(&self, from: &str, location: &str) -> Result<String, Error> {
-        let refused =
-            |detail| Error::Redirect { from: from.to_owned(), to: location.to_owned(), detail };
+        let refused = |detail| Error::Redirect { from: from.to_owned(), to: location.to_owned(), detail };
         let base: Uri = from.parse().map_err(|_| refused("the address cannot be read"))?;
         let scheme = base.scheme_str().unwrap_or("https");
         let absolute = match location {
@@ -170,9 +169,7 @@ impl<'a> Transfer<'a> {
         let Some(total) = part.identity().total.or(self.source.bytes) else { return Ok(()) };
         let needed = total.saturating_sub(part.len());
         match fs4::available_space(part.folder()) {
-            Ok(free) if free < needed => {
-                Err(Error::Space { folder: part.folder().to_owned(), needed, free })
-            }
+            Ok(free) if free < needed => Err(Error::Space { folder: part.folder().to_owned(), needed, free }),
             _ => Ok(()),
         }
     }

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use engine::{Mode, Speed};
 
+use crate::cli::device;
 use crate::{Error, Result};
 
 /// What to segment, how, and what to write.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "TotalSegmentator's flags are understood as it spells them (-ta, -ml, -rs, --roi_subset, ...).\n\n\
+#[command(
+    after_help = "TotalSegmentator's flags are understood as it spells them (-ta, -ml, -rs, --roi_subset, ...).\n\n\
     Examples:\n  vesalius segment -i ct.nii.gz -o seg\n  \
     vesalius segment -i dicom_folder -o seg.seg.nrrd --task total --fast --preview\n  \
-    vesalius segment -i ct.nii.gz -o seg --roi-subset liver spleen --statistics")]
+    vesalius segment -i ct.nii.gz -o seg --roi-subset liver spleen --statistics"
+)]
 pub(in crate::cli) struct Arguments {
     /// The image: NIfTI, NRRD, a DICOM folder, or a zip of one
     #[arg(short, long, value_name = "PATH")]
@@ -22,7 +25,7 @@ pub(in crate::cli) struct Arguments {
     pub(super) output: Option<PathBuf>,
     /// What to segment; `vesalius tasks` lists all
     #[arg(long, value_name = "TASK")]
-    pub(super) task: Option<String>,
+    pub(in crate::cli) task: Option<String>,
     /// Faster, at mostly 3 mm
     #[arg(short, long)]
     pub(super) fast: bool,
@@ -31,7 +34,7 @@ pub(in crate::cli) struct Arguments {
     pub(super) fastest: bool,
     /// Only these structures
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
-    pub(super) roi_subset: Vec<String>,
+    pub(in crate::cli) roi_subset: Vec<String>,
     /// As `--roi-subset` with `--robust-crop`
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',', hide = true, conflicts_with = "roi_subset")]
     pub(super) roi_subset_robust: Vec<String>,
@@ -64,15 +67,8 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, help_heading = "Results")]
     pub(super) skip_saving: bool,
 
-    /// auto, cpu, gpu, gpu:1, or a provider by name (openvino, cuda, ...)
-    #[arg(short, long, env = "VESALIUS_DEVICE", hide_env_values = true, help_heading = "Computing")]
-    pub(super) device: Option<String>,
-    /// Precision of the network: auto, fp32 or bf16
-    #[arg(long, env = "VESALIUS_PRECISION", hide_env_values = true, help_heading = "Computing")]
-    pub(super) precision: Option<String>,
-    /// Threads; all cores when left out
-    #[arg(long, value_name = "N", env = "VESALIUS_THREADS", hide_env_values = true, help_heading = "Computing")]
-    pub(super) threads: Option<usize>,
+    #[command(flatten)]
+    pub(super) device: device::Arguments,
     /// compatible: TotalSegmentator's arithmetic to the bit; precise: smoother, in single precision
     #[arg(long, value_enum, env = "VESALIUS_MODE", hide_env_values = true, help_heading = "Computing")]
     pub(super) mode: Option<ModeName>,
@@ -97,7 +93,7 @@ pub(in crate::cli) struct Arguments {
     /// Drop pieces of a structure up to this volume (200 mm³ when left out)
     #[arg(long, value_name = "MM3", num_args = 0..=1, default_missing_value = "200", value_parser = positive,
         help_heading = "Computing")]
-    pub(super) remove_small_blobs: Option<f64>,
+    pub(in crate::cli) remove_small_blobs: Option<f64>,
 
     /// Run although the image is of another modality than the task
     #[arg(long, help_heading = "Input")]

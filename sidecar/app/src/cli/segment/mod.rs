@@ -28,13 +28,16 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     let began = Instant::now();
     let (Some(input), Some(output)) = (&arguments.input, &arguments.output) else {
-        return Err(Error::usage("`--input` and `--output` are needed", "`vesalius segment --help` shows how"));
+        return Err(Error::usage(
+            "`--input` and `--output` are needed",
+            "`vesalius segment --help` shows how",
+        ));
     };
     for note in arguments.notes() {
         context.display.note(note);
     }
     let place = Place::of(output, arguments, context)?;
-    let device = device::choose(arguments.device.as_deref(), arguments.precision.as_deref(), arguments.threads, context)?;
+    let runtime = device::options(&arguments.device, context)?;
     let store = context.store();
     let options = options(arguments, context)?;
     let wish = task::Wish::of(arguments, &store, context)?;
@@ -52,8 +55,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         context.display.warning(&warning.message);
     }
     let task = task::decide(&wish, &image, &options, arguments.force, &store, context)?;
-    let runtime = device.open()?;
-    context.display.detail(&format!("running on {}", device::describe(&runtime)));
+    let runtime = device::open(&runtime, context)?;
     let engine = Engine::new(store, runtime);
     let outcome = engine.segment(&image.volume, &task, &options, &progress)?;
     for warning in &outcome.provenance.warnings {

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use engine::{ModelUsed, Runtime, SegmentOptions};
+use engine::{ModelUsed, Runtime, RuntimeInfo, SegmentOptions};
 use imaging::Segment;
 use serde::Serialize;
 
 use super::write;
-use crate::cli::device;
 
 /// What is known outside the engine.
 pub(super) struct Surroundings<'a> {
@@ -28,7 +27,7 @@ pub(super) struct Report<'a> {
     modality: &'a str,
     licence: &'a str,
     /// What the networks ran on, and what was tried before.
-    device: serde_json::Value,
+    device: RuntimeInfo,
     options: &'a SegmentOptions,
     /// Name, trainer and SHA-256 of every model that ran.
     models: &'a [ModelUsed],
@@ -90,13 +89,14 @@ impl<'a> Report<'a> {
             .chain([("writing".to_owned(), writing)])
             .map(|(stage, seconds)| Timing { stage, seconds: milliseconds(seconds) });
         let read = result.image.warnings.iter().map(|warning| warning.message.clone());
+        let fallbacks = surroundings.runtime.fallbacks().into_iter().map(|fallback| fallback.to_string());
         let grid = &result.image.volume.grid;
         Report {
             vesalius_version: env!("CARGO_PKG_VERSION"),
             task: &result.task.id,
             modality: &result.task.modality,
             licence: &result.task.licence,
-            device: device::json(surroundings.runtime),
+            device: surroundings.runtime.info(),
             options: &provenance.options,
             models: &provenance.models,
             input: Input {
@@ -110,7 +110,7 @@ impl<'a> Report<'a> {
             timings: timings.collect(),
             runtime_seconds: milliseconds(surroundings.began.elapsed().as_secs_f64()),
             outputs,
-            warnings: read.chain(provenance.warnings.iter().cloned()).collect(),
+            warnings: read.chain(provenance.warnings.iter().cloned()).chain(fallbacks).collect(),
         }
     }
 }

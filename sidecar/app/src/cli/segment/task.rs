@@ -75,7 +75,9 @@ fn exchanged(task: &Task, modality: Option<&str>, store: &ModelStore, context: &
     match twin.filter(|twin| is_total && *twin != task.id) {
         Some(twin) => {
             let modality = modality.unwrap_or_default();
-            context.display.note(&format!("note: the image is {modality}: `{twin}` runs instead of `{}`", task.id));
+            context
+                .display
+                .note(&format!("note: the image is {modality}: `{twin}` runs instead of `{}`", task.id));
             tasks::find(store, twin)
         }
         None => Ok(task.clone()),

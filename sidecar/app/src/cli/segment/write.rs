@@ -91,9 +91,8 @@ impl Result<'_> {
     }
 
     fn statistics(&self, path: &Path, progress: &Progress) -> crate::Result<()> {
-        let mode = self.outcome.provenance.options.mode;
-        let segmentation = &self.outcome.segmentation;
-        let table = Table::of(&self.image.volume, segmentation, mode, self.arguments, progress)?;
+        progress.step("measuring", 0, 0)?;
+        let table = Table::of(&self.image.volume, &self.outcome.segmentation, self.arguments)?;
         write_json(path, &table, b"    ")
     }
 

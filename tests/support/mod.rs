@@ -1,0 +1,4 @@
+//! What the system tests share.
+
+pub mod program;
+pub mod server;
