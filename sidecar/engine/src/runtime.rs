@@ -317,11 +317,19 @@ fn load(surroundings: &Surroundings) -> Result<Loaded> {
 fn load_file(file: &Path) -> Result<ort::environment::Environment, Found> {
     let unusable = |reason: String| Found::Unusable { reason };
     is_whole(file).map_err(unusable)?;
+    // Asked apart, because `init_from` says yes to any file once a library is loaded.
+    let minor = ort::util::probe(file);
+    if let Some(minor) = minor.filter(|minor| *minor < LEAST_MINOR_VERSION) {
+        return Err(Found::TooOld { version: format!("1.{minor}") });
+    }
     let builder = ort::init_from(file).map_err(|error| match error {
         ort::LoadDynamicError::BadVersion { version_str, .. } => Found::TooOld { version: version_str },
         ort::LoadDynamicError::MissingApi { .. } => unusable("this library is not ONNX Runtime".into()),
         other => unusable(other.to_string()),
     })?;
+    if minor.is_none() {
+        return Err(unusable("this library is not ONNX Runtime".into()));
+    }
     let builder = builder.with_name("vesalius").with_telemetry(false);
     builder.build().map_err(|error| unusable(error.message().to_owned()))
 }
@@ -331,9 +339,8 @@ fn load_openvino(loaded: &mut Loaded, surroundings: &Surroundings) -> Result<Pat
     let mut reason = "its plug-in is not installed".to_owned();
     // Beside the library first: the packages are installed together and must fit.
     let packages = loaded.library.ancestors().nth(3).map(Path::to_owned);
-    let mut surroundings = Surroundings { named: None, ..surroundings.clone() };
+    let surroundings = Surroundings { named: None, ..surroundings.clone() };
     let beside = Surroundings { named: packages.map(|path| (String::new(), path)), ..Surroundings::default() };
-    surroundings.named = None;
     for candidate in candidates(&beside, OPENVINO).into_iter().chain(candidates(&surroundings, OPENVINO)) {
         let Some(file) = candidate.file else { continue };
         let tried = whole_folder(&file).and_then(|()| {

@@ -109,6 +109,9 @@ impl OrtNetwork {
             let (_, found) = found[FEATURES].try_extract_tensor::<f32>()?;
             let voxels: usize = features[2..].iter().product();
             for group in groups {
+                if progress.is_cancelled() {
+                    return Ok(Err(Error::Cancelled));
+                }
                 let inputs = ort::inputs![
                     FEATURES => TensorRef::from_array_view((*features, found))?,
                     HEAD_WEIGHT => TensorRef::from_array_view(([at_once, features[1], 1, 1, 1], &group.weights[..]))?,
@@ -221,7 +224,8 @@ fn session(shared: &Shared, graph: &[u8], provider: Provider) -> ort::Result<Ses
 fn with_provider(builder: SessionBuilder, shared: &Shared, provider: Provider) -> ort::Result<SessionBuilder> {
     let single = shared.precision == Precision::Fp32;
     let dispatch = match provider {
-        Provider::Cpu => return Ok(builder),
+        // By name: left to itself, `ort` would choose OpenVINO once its plug-in is registered, in brain floats.
+        Provider::Cpu => return with_device(builder, shared, provider, &[]),
         Provider::OpenVino => return with_openvino(builder, shared),
         Provider::Cuda(index) => ep::CUDA::default()
             .with_device_id(i32::from(index))
@@ -239,7 +243,7 @@ fn with_provider(builder: SessionBuilder, shared: &Shared, provider: Provider) -
     Ok(builder.with_execution_providers([dispatch.error_on_failure()])?)
 }
 
-/// OpenVINO comes as a plug-in: it is chosen by device, not by name.
+/// OpenVINO on the processor. Its own default would be brain floats wherever the processor knows them.
 fn with_openvino(builder: SessionBuilder, shared: &Shared) -> ort::Result<SessionBuilder> {
     let hint = match shared.precision_of(Provider::OpenVino) {
         Precision::Bf16 => "bf16",
@@ -249,11 +253,21 @@ fn with_openvino(builder: SessionBuilder, shared: &Shared) -> ort::Result<Sessio
     let processor = serde_json::json!({
         "CPU": { "INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": shared.threads.to_string() }
     });
-    let name = Provider::OpenVino.name();
-    let settings = [(format!("{name}.load_config"), processor.to_string())];
+    let settings = [(format!("{}.load_config", Provider::OpenVino.name()), processor.to_string())];
+    with_device(builder, shared, Provider::OpenVino, &settings)
+}
+
+/// A provider of the processor, chosen by device.
+fn with_device(
+    builder: SessionBuilder,
+    shared: &Shared,
+    provider: Provider,
+    settings: &[(String, String)],
+) -> ort::Result<SessionBuilder> {
+    let name = provider.name();
     let device = shared.environment.devices().find(|device| {
         device.ep().is_ok_and(|ep| ep == name) && device.hardware_device().ty() == DeviceType::CPU
     });
-    let device = device.ok_or_else(|| ort::Error::new("OpenVINO does not offer this processor"))?;
-    Ok(builder.with_devices([device], Some(&settings))?)
+    let device = device.ok_or_else(|| ort::Error::new(format!("`{name}` does not offer this processor")))?;
+    Ok(builder.with_devices([device], Some(settings))?)
 }
