@@ -16,7 +16,11 @@ fn main() -> ExitCode {
     };
     let native = arguments.get(2).is_some_and(|word| word == "native");
     let normalization = if native { InstanceNormalization::Native } else { InstanceNormalization::TwoLevel };
-    match export(Path::new(folder), Path::new(output), GraphOptions { normalization, ..GraphOptions::default() }) {
+    match export(
+        Path::new(folder),
+        Path::new(output),
+        GraphOptions { normalization, ..GraphOptions::default() },
+    ) {
         Ok(bytes) => {
             println!("{output}: {bytes} bytes");
             ExitCode::SUCCESS

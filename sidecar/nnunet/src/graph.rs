@@ -223,4 +223,6 @@ fn windows(kernel: [usize; 3], stride: [usize; 3], padding: Option<[usize; 3]>) 
 }
 
 #[cfg(test)]
+mod interpreter;
+#[cfg(test)]
 mod tests;

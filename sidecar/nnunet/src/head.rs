@@ -35,7 +35,8 @@ pub fn head(plan: &Plan, weights: &Weights) -> Result<Head> {
         let Some(tensor) = weights.get(&parameter.name) else {
             return Err(Error::MissingWeight { name: parameter.name });
         };
-        if tensor.shape != parameter.shape || tensor.values.len() != parameter.shape.iter().product::<usize>() {
+        if tensor.shape != parameter.shape || tensor.values.len() != parameter.shape.iter().product::<usize>()
+        {
             let found = tensor.shape.iter().map(|length| *length as u64).collect();
             return Err(Error::Shape { name: parameter.name, found, expected: parameter.shape });
         }

@@ -242,6 +242,15 @@ pub fn describe(path: &Path) -> Result<Header> {
     read_header(&mut BufReader::new(file)).map_err(|failure| failure.at(path))
 }
 
+/// As [`describe`], of a model that is embedded in the program.
+///
+/// # Errors
+///
+/// As [`describe`].
+pub fn describe_bytes(mut bytes: &[u8]) -> Result<Header> {
+    read_header(&mut bytes).map_err(|failure| failure.at(Path::new("model")))
+}
+
 /// Reads a model file and verifies every hash in it.
 ///
 /// # Errors

@@ -92,6 +92,30 @@ impl Attribute {
     }
 }
 
+/// What the tests' interpreter reads.
+#[cfg(test)]
+impl Attribute {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn number(&self) -> f32 {
+        self.float
+    }
+
+    pub(crate) fn integers(&self) -> &[i64] {
+        &self.ints
+    }
+}
+
+#[cfg(test)]
+impl ValueInfo {
+    pub(crate) fn shape(&self) -> Vec<usize> {
+        let tensor = self.kind.as_ref().and_then(|kind| kind.tensor.as_ref()).unwrap();
+        tensor.shape.as_ref().unwrap().dim.iter().map(|length| length.value as usize).collect()
+    }
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct TensorHead {
     #[prost(int64, repeated, tag = "1")]

@@ -53,6 +53,10 @@ fn new_form(field: &Field<'_>) -> Result<Architecture> {
     if !(2..=64).contains(&stages) {
         return Err(arguments.get("n_stages").error("2 to 64"));
     }
+    let features = repeated(&arguments.get("features_per_stage"), stages)?;
+    if features.len() != stages {
+        return Err(arguments.get("n_stages").error("as many as `features_per_stage` has"));
+    }
     let steps = match kind {
         Kind::Plain => "n_conv_per_stage",
         Kind::ResidualEncoder => "n_blocks_per_stage",
@@ -71,7 +75,7 @@ fn new_form(field: &Field<'_>) -> Result<Architecture> {
     let bias = arguments.get("conv_bias");
     Ok(Architecture {
         kind,
-        features: repeated(&arguments.get("features_per_stage"), stages)?,
+        features,
         kernels: triples(&arguments.get("kernel_sizes"), stages)?,
         strides: triples(&arguments.get("strides"), stages)?,
         encoder: repeated(&arguments.get(steps), stages)?,

@@ -1,5 +1,6 @@
 //! `plans.json` and `dataset.json` as nnU-Net v2 writes them, old form and new, -> [`Plan`].
 
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result, shortened};
@@ -20,6 +21,7 @@ pub(crate) const JSON_LIMIT: u64 = 64 << 20;
 /// [`Error::Json`], [`Error::Field`], or [`Error::Unsupported`] for what is not run here: two-dimensional
 /// configurations, cascades, other networks, normalisations or resamplings than nnU-Net's own.
 pub fn read_plan(plans: &[u8], dataset: &[u8], configuration: &str, trainer: &str) -> Result<Plan> {
+    let order = dataset;
     let plans = json("plans.json", plans)?;
     let dataset = json("dataset.json", dataset)?;
     let (plans, dataset) = (Field::root(&plans), Field::root(&dataset));
@@ -27,7 +29,7 @@ pub fn read_plan(plans: &[u8], dataset: &[u8], configuration: &str, trainer: &st
     let found = Field { path: format!("configurations.{configuration}"), value: Some(&merged) };
     supported(&plans, &found)?;
     let channels = channels(&dataset)?;
-    let (labels, outputs) = labels(&dataset)?;
+    let (labels, outputs) = labels(&dataset, order)?;
     let transpose_forward = plans.get("transpose_forward").triple()?;
     let plan = Plan {
         dataset: plans.get("dataset_name").text()?.to_owned(),
@@ -202,7 +204,7 @@ fn resampling(configuration: &Field<'_>, role: &str) -> Result<Resampling> {
 /// One entry of `labels`: a name, and the value or the values of a region.
 type Entry<'a> = (&'a str, Vec<u8>, Field<'a>);
 
-fn labels(dataset: &Field<'_>) -> Result<(Vec<Label>, Outputs)> {
+fn labels(dataset: &Field<'_>, bytes: &[u8]) -> Result<(Vec<Label>, Outputs)> {
     let field = dataset.get("labels");
     let mut entries: Vec<Entry<'_>> = Vec::new();
     for (name, value) in field.members()? {
@@ -216,7 +218,7 @@ fn labels(dataset: &Field<'_>) -> Result<(Vec<Label>, Outputs)> {
         return Err(field.error("`background` with the value 0"));
     }
     if entries.iter().any(|(_, values, _)| values.len() > 1) {
-        return regions(dataset, &entries);
+        return regions(dataset, entries, bytes);
     }
     let mut labels: Vec<Label> = entries
         .iter()
@@ -249,7 +251,9 @@ fn label_values(field: &Field<'_>) -> Result<Vec<u8>> {
 }
 
 /// Regions in the order of the file, each painted with the value at its place in `regions_class_order`.
-fn regions(dataset: &Field<'_>, entries: &[Entry<'_>]) -> Result<(Vec<Label>, Outputs)> {
+fn regions(dataset: &Field<'_>, mut entries: Vec<Entry<'_>>, bytes: &[u8]) -> Result<(Vec<Label>, Outputs)> {
+    let written = written_order(bytes)?;
+    entries.sort_by_key(|(name, ..)| written.iter().position(|written| written == name));
     let names: Vec<&str> = entries
         .iter()
         .filter(|(_, values, _)| values.iter().any(|value| *value != 0))
@@ -267,6 +271,44 @@ fn regions(dataset: &Field<'_>, entries: &[Entry<'_>]) -> Result<(Vec<Label>, Ou
         .collect();
     labels.sort_by_key(|label| label.value);
     Ok((labels, Outputs::Regions { values }))
+}
+
+/// The names of `labels` in the order of the file, which is the order of the network's outputs; serde_json's own
+/// objects are sorted.
+fn written_order(dataset: &[u8]) -> Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Dataset {
+        labels: Names,
+    }
+    let dataset: Dataset =
+        serde_json::from_slice(dataset).map_err(|source| Error::Json { file: "dataset.json", source })?;
+    Ok(dataset.labels.0)
+}
+
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Names, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Names;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("labels by name")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Names, M::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+
+        deserializer.deserialize_map(Collect)
+    }
 }
 
 #[cfg(test)]
