@@ -32,7 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("nifti", &["formats"]),
     ("dicom-object", &["formats"]),
     ("dicom-pixeldata", &["formats"]),
-    ("flate2", &["formats"]),
+    ("flate2", &["formats", "nnunet", "preview"]),
     ("png", &["formats"]),
     ("fontdue", &["preview"]),
 ];

@@ -101,7 +101,7 @@ mod tests {
 
         let mut staging = Staging::new();
         std::fs::write(staging.path(&target).unwrap(), "b").unwrap();
-        assert_eq!(staging.commit().unwrap(), [target.clone()]);
+        assert_eq!(staging.commit().unwrap(), std::slice::from_ref(&target));
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "b");
         assert_eq!(std::fs::read_dir(folder.path().join("deep")).unwrap().count(), 1);
     }

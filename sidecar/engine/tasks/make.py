@@ -79,7 +79,8 @@ def write_mode(name, mode_name, task, mode, classes, parts):
     if spacing is not None:
         lines.append(f"spacing = {toml([float(s) for s in (spacing if isinstance(spacing, list) else [spacing] * 3)])}")
     lines.append(f"step = {STEP_OF_TOTAL if name in ('total', 'total_v3', 'total_mr') else 0.5}")
-    if mode["crop"]:
+    # The crop of the stub task `test` is no list of structures.
+    if isinstance(mode["crop"], list):
         crop_task = mode["crop_model"] or ("total_mr" if name.endswith("_mr") else "total")
         if "body_trunc" in mode["crop"]:
             crop_task = "body"

@@ -8,10 +8,9 @@ use crate::{Error, Result};
 pub(super) struct Arguments {}
 
 /// Runs the benchmarks.
-#[expect(clippy::unnecessary_wraps, reason = "the benchmarks come with the engine")]
 pub(super) fn run(_arguments: &Arguments, _context: &Context) -> Result<()> {
     Err(Error::usage(
         "the benchmarks are a script for now",
-        "run `tests/benchmarks/run` in a checkout of the repository",
+        "run `tests/benchmarks/side_by_side.py` in a checkout of the repository",
     ))
 }

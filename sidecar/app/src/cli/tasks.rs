@@ -81,9 +81,8 @@ pub(super) fn list(store: &ModelStore) -> Result<()> {
     rows.extend(store.tasks().iter().map(|task| row(&View::of(task, store))));
     output::line(output::table(&rows, &[2, 5]).trim_end())?;
     output::line("")?;
-    output::line(
-        "`vesalius tasks show TASK` lists the structures; `vesalius models install TASK` fetches models",
-    )
+    output::line("`vesalius tasks show TASK` lists the structures of a task")?;
+    output::line("`vesalius models install TASK` fetches its models")
 }
 
 /// Cells of the table.

@@ -27,10 +27,10 @@ impl Place {
     /// What `output` and the flags mean.
     pub(super) fn of(output: &Path, arguments: &Arguments, context: &Context) -> Result<Place> {
         let place = place(output, arguments.ml, &arguments.output_type)?;
-        if let (Place::Files(files), false) = (&place, arguments.ml) {
-            if let Some((_, file)) = files.first() {
-                context.display.note(&format!("note: all structures go to one file, `{}`", file.display()));
-            }
+        if let (Place::Files(files), false) = (&place, arguments.ml)
+            && let Some((_, file)) = files.first()
+        {
+            context.display.note(&format!("note: all structures go to one file, `{}`", file.display()));
         }
         Ok(place)
     }

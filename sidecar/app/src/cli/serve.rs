@@ -1,0 +1,43 @@
+//! `vesalius serve`: the engine for viewers on this computer.
+
+use std::time::Duration;
+
+use super::{Context, device};
+use crate::{Result, server};
+
+/// Where to listen, and for how long.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Only programs of the same user on this computer are served: the port and the token are in \
+    `run/endpoint.json` of the folder that `vesalius doctor` names."
+)]
+pub(super) struct Arguments {
+    /// Listen on this port of 127.0.0.1; the usual one, or a free one, when left out
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// End when nobody has asked for anything for so many minutes
+    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
+    exit_when_idle: Option<Duration>,
+    #[command(flatten)]
+    device: device::Arguments,
+    /// Be the process that does the work
+    #[arg(long, hide = true)]
+    worker: bool,
+}
+
+/// Serves, or works for the process that does.
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    let runtime = device::options(&arguments.device, context)?;
+    if arguments.worker {
+        return server::work(context.store(), runtime);
+    }
+    let options = server::Options { port: arguments.port, exit_when_idle: arguments.exit_when_idle };
+    server::serve(&options, &context.home)
+}
+
+/// A number above 0.
+fn minutes(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().map(|minutes| minutes * 60.0).filter(|&seconds| seconds > 0.0);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or_else(|| "a number of minutes above 0 is needed".to_owned())
+}

@@ -1,0 +1,233 @@
+//! `vesalius serve`: the engine for viewers on this computer, over HTTP on 127.0.0.1.
+//!
+//! # Layout
+//!
+//! * `connections`: the accept loop, with its limits; `gate`: who may speak; `routes`: what there is to ask.
+//! * `volumes`: uploads; `jobs`: the queue and its journal; `runner`: one job at a time.
+//! * `supervisor`, `protocol`, `worker`: this process starts and watches a second one that reads files and runs
+//!   networks. No parser and no network runs here.
+//! * `rendezvous`: how viewers find the server; `error`: the table of refusals.
+
+mod admission;
+mod connections;
+mod error;
+mod gate;
+mod id;
+mod jobs;
+mod protocol;
+mod rendezvous;
+mod routes;
+mod runner;
+mod supervisor;
+mod views;
+mod volumes;
+mod worker;
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::Home;
+use crate::{Error, Result, output};
+use error::{Answer, Code, Refusal};
+use gate::Policy;
+use jobs::Jobs;
+use protocol::{Ask, JobRequest, Work};
+use rendezvous::{Rendezvous, make_private};
+use supervisor::Supervisor;
+use volumes::Volumes;
+pub(crate) use worker::run as work;
+
+/// The API that is spoken: additions raise the minor, all else the major number.
+const API_MAJOR: u32 = 1;
+/// See [`API_MAJOR`].
+const API_MINOR: u32 = 0;
+/// Where the server listens unless that port is taken.
+const PORT: u16 = 38_917;
+/// Voxels and results that nobody asks for are deleted after this.
+const FORGET_AFTER: Duration = Duration::from_secs(3600);
+/// A worker that nobody needs gives its memory back after this.
+const RETIRE_AFTER: Duration = Duration::from_secs(600);
+/// How often the house is kept.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How to serve.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    /// This port or none; without it the usual one, or any that is free.
+    pub(crate) port: Option<u16>,
+    /// End when nobody has asked for anything for so long and no job is under way.
+    pub(crate) exit_when_idle: Option<Duration>,
+}
+
+/// What all requests share.
+struct Server {
+    instance: String,
+    volumes: Volumes,
+    jobs: Jobs,
+    supervisor: Supervisor,
+    closing: watch::Sender<bool>,
+    last_seen: Mutex<Instant>,
+}
+
+/// Serves until the system or the user asks to stop.
+pub(crate) fn serve(options: &Options, home: &Home) -> Result<()> {
+    let rendezvous = Rendezvous::claim(home)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Error::Refused {
+        message: format!("the server cannot be started: {error}"),
+        hint: "close other programs, then try again".to_owned(),
+    })?;
+    let result = runtime.block_on(run(options, &rendezvous));
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    result
+}
+
+async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
+    let (token, instance) = (id::secret::<32>()?, id::secret::<16>()?);
+    let server = Arc::new(Server {
+        instance: instance.clone(),
+        volumes: Volumes::new(empty_folder(&rendezvous.spool())?),
+        jobs: Jobs::open(rendezvous.spool().join("jobs"))?,
+        supervisor: Supervisor::default(),
+        closing: watch::Sender::new(false),
+        last_seen: Mutex::new(Instant::now()),
+    });
+    let (listener, port) = listen(options.port).await?;
+    listen_for_signals(Arc::clone(&server))?;
+    rendezvous.announce(port, &token, &instance)?;
+    // One line for whoever started the server; the token stays in the file that only the user can read.
+    let endpoint = rendezvous.endpoint().display().to_string();
+    let version = env!("CARGO_PKG_VERSION");
+    output::line(&json!({ "port": port, "pid": std::process::id(), "version": version, "endpoint": endpoint }).to_string())?;
+
+    let runner = tokio::spawn(runner::run(Arc::clone(&server)));
+    let keeper = tokio::spawn(keep_house(Arc::clone(&server), options.exit_when_idle));
+    let policy = Arc::new(Policy::new(port, &token));
+    let seen = Arc::clone(&server);
+    let mut closing = server.closing.subscribe();
+    let closing = async move { drop(closing.wait_for(|closing| *closing).await) };
+    let routes = routes::routes(Arc::clone(&server));
+    connections::serve(listener, policy, routes, Arc::new(move || seen.touch()), closing).await;
+    rendezvous.withdraw();
+    // The journal says that a job runs; the next start will tell that it was interrupted.
+    runner.abort();
+    keeper.abort();
+    server.supervisor.kill().await;
+    Ok(())
+}
+
+/// The folder for volumes, without what an earlier server left.
+fn empty_folder(spool: &Path) -> Result<std::path::PathBuf> {
+    make_private(spool)?;
+    let folder = spool.join("volumes");
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::write(&folder, error)),
+        _ => make_private(&folder)?,
+    }
+    Ok(folder)
+}
+
+/// Listens on this computer's own address, and on no other.
+async fn listen(wanted: Option<u16>) -> Result<(TcpListener, u16)> {
+    let listener = match (TcpListener::bind(("127.0.0.1", wanted.unwrap_or(PORT))).await, wanted) {
+        (Err(_), None) => TcpListener::bind(("127.0.0.1", 0)).await,
+        (result, _) => result,
+    };
+    let bound = listener.and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+    let (port, listener) = bound.map_err(|error| Error::Refused {
+        message: format!("cannot listen on 127.0.0.1:{}: {error}", wanted.unwrap_or(PORT)),
+        hint: "leave `--port` out, and a free one is taken".to_owned(),
+    })?;
+    Ok((listener, port))
+}
+
+/// The first request to stop closes the server, the second ends it at once.
+fn listen_for_signals(server: Arc<Server>) -> Result<()> {
+    let failed = |error: std::io::Error| Error::Refused {
+        message: format!("requests to stop cannot be heard: {error}"),
+        hint: "restart the computer's session".to_owned(),
+    };
+    #[cfg(unix)]
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(failed)?;
+    #[cfg(unix)]
+    let mut interrupt =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).map_err(failed)?;
+    #[cfg(windows)]
+    let mut interrupt = tokio::signal::windows::ctrl_c().map_err(failed)?;
+    tokio::spawn(async move {
+        for is_second in [false, true] {
+            #[cfg(unix)]
+            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            #[cfg(windows)]
+            interrupt.recv().await;
+            if is_second {
+                std::process::exit(130);
+            }
+            server.closing.send_replace(true);
+        }
+    });
+    Ok(())
+}
+
+/// Deletes what is old, and ends what nobody uses.
+async fn keep_house(server: Arc<Server>, exit_when_idle: Option<Duration>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        if server.jobs.is_busy() {
+            server.touch();
+        }
+        let idle = server.last_seen.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        if exit_when_idle.is_some_and(|limit| idle >= limit) {
+            server.closing.send_replace(true);
+        }
+        let swept = Arc::clone(&server);
+        let _ = blocking(move || {
+            swept.jobs.expire(FORGET_AFTER);
+            swept.volumes.expire(FORGET_AFTER);
+            Ok(())
+        })
+        .await;
+        server.supervisor.retire(RETIRE_AFTER).await;
+    }
+}
+
+/// Runs what waits for the disk where nobody waits for it.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Answer<T> + Send + 'static) -> Answer<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Refusal::internal()))
+}
+
+impl Server {
+    /// Somebody with the token was here.
+    fn touch(&self) {
+        *self.last_seen.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Takes a job, after the worker has said that it can be done.
+    async fn accept(self: &Arc<Server>, request: JobRequest) -> Answer<jobs::View> {
+        if *self.closing.borrow() {
+            return Err(Refusal::new(Code::ShuttingDown, "the server is ending", "start it again"));
+        }
+        let volume = self.volumes.get(&request.volume)?;
+        if !volume.is_complete() {
+            let message = "the volume's voxels are not all there";
+            return Err(Refusal::new(Code::VolumeIncomplete, message, "`GET /v1/volumes/ID` tells how many are"));
+        }
+        let work = Work {
+            volume: volume.path.clone(),
+            grid: volume.grid.clone(),
+            modality: volume.modality.clone(),
+            folder: std::path::PathBuf::new(),
+            request: request.clone(),
+        };
+        self.supervisor.ask(Ask::Check(work)).await?;
+        let server = Arc::clone(self);
+        blocking(move || server.jobs.push(request, volume)).await
+    }
+}

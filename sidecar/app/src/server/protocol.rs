@@ -1,0 +1,167 @@
+//! What supervisor and worker say to each other: one JSON object a line, over the worker's standard input and output.
+//! Voxels never pass here; they lie in the spool.
+
+use std::path::PathBuf;
+
+use engine::{Mode, SegmentOptions, Speed};
+use imaging::{Grid, IndexBox};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::error::Refusal;
+use super::id::Id;
+
+/// An order to the worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    /// Answers carry the same number.
+    pub(super) number: u64,
+    pub(super) ask: Ask,
+}
+
+/// What the worker can do.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Ask {
+    /// The device and the memory of this machine.
+    Info,
+    /// What can be segmented.
+    Tasks,
+    /// The models that are here.
+    Models,
+    /// Whether a job can be done: its task, structures, models, memory.
+    Check(Work),
+    /// Segments; the labels go to `labels.u8` in the job's folder, the table is the answer.
+    Segment(Work),
+    /// Writes the labels of a finished job in another format, into its folder.
+    Export {
+        /// The job's folder.
+        folder: PathBuf,
+        /// Into which.
+        format: Format,
+    },
+    /// Stops the order of that number within one patch.
+    Cancel {
+        /// Which.
+        order: u64,
+    },
+}
+
+/// What the worker says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Word {
+    /// The order that it is about.
+    pub(super) number: u64,
+    pub(super) say: Say,
+}
+
+/// One thing said.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Say {
+    /// How far a stage has come; `total` is 0 where nobody knows.
+    Progress {
+        /// In words for people.
+        stage: String,
+        /// Steps done.
+        done: u64,
+        /// Steps of this stage.
+        total: u64,
+    },
+    /// The order is done.
+    Answer(Value),
+    /// It could not be done.
+    Refused(Refusal),
+}
+
+/// What a job works on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Work {
+    /// The volume, a NRRD file in the spool.
+    pub(super) volume: PathBuf,
+    /// Its grid.
+    pub(super) grid: Grid,
+    /// DICOM's code, where the client knew it.
+    pub(super) modality: Option<String>,
+    /// Where results go.
+    pub(super) folder: PathBuf,
+    /// What is asked for.
+    pub(super) request: JobRequest,
+}
+
+/// What `POST /v1/jobs` takes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JobRequest {
+    /// A complete volume.
+    pub(super) volume: Id,
+    /// As `GET /v1/tasks` names it.
+    pub(super) task: String,
+    /// `default`, `fast` or `fastest`.
+    #[serde(default)]
+    pub(super) speed: Speed,
+    /// Only these; empty: all.
+    #[serde(default)]
+    pub(super) structures: Vec<String>,
+    /// Only this box: first voxel and the one after the last, along i, j, k.
+    #[serde(default)]
+    pub(super) region: Option<[[usize; 2]; 3]>,
+    /// As the command line's `--robust-crop`.
+    #[serde(default)]
+    pub(super) robust_crop: bool,
+    /// As `--body-seg`.
+    #[serde(default)]
+    pub(super) body_crop: bool,
+    /// As `--remove-small-blobs`: cubic millimetres.
+    #[serde(default)]
+    pub(super) remove_small_mm3: Option<f64>,
+    /// As `--mode precise`.
+    #[serde(default)]
+    pub(super) precise: bool,
+    /// Run although the image is of another modality than the task.
+    #[serde(default)]
+    pub(super) force: bool,
+}
+
+impl JobRequest {
+    /// In the engine's words.
+    pub(super) fn options(&self) -> SegmentOptions {
+        let region = self.region.map(|sides| IndexBox { start: sides.map(|[from, _]| from), end: sides.map(|[_, to]| to) });
+        SegmentOptions {
+            speed: self.speed,
+            mode: if self.precise { Mode::Precise } else { Mode::Compatible },
+            only: self.structures.clone(),
+            region,
+            robust_crop: self.robust_crop,
+            body_crop: self.body_crop,
+            remove_small_mm3: self.remove_small_mm3,
+            ..SegmentOptions::default()
+        }
+    }
+}
+
+/// Formats of files that labels are given in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Format {
+    /// NIfTI, packed with gzip.
+    #[serde(rename = "nifti")]
+    Nifti,
+    /// 3D Slicer's segmentation file.
+    #[serde(rename = "seg.nrrd")]
+    SegNrrd,
+}
+
+impl Format {
+    /// The file in the job's folder.
+    pub(super) fn file(self) -> &'static str {
+        match self {
+            Format::Nifti => "labels.nii.gz",
+            Format::SegNrrd => "labels.seg.nrrd",
+        }
+    }
+}
+
+/// Raw labels in the job's folder: one byte a voxel, i fastest, in the input's own grid and order.
+pub(super) const LABELS: &str = "labels.u8";
+/// The table in the job's folder.
+pub(super) const TABLE: &str = "table.json";

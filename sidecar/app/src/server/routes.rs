@@ -1,0 +1,261 @@
+//! All routes, as a list. What is not here does not exist.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt, stream};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+use warp::filters::BoxedFilter;
+use warp::http::{HeaderValue, StatusCode, header};
+use warp::reply::{Reply, Response};
+use warp::{Buf, Filter, Rejection};
+
+use super::Server;
+use super::error::{Answer, Code, Refusal};
+use super::id::Id;
+use super::jobs::{Job, State};
+use super::protocol::{Ask, Format, JobRequest, LABELS, TABLE};
+use super::rendezvous::Api;
+use super::volumes::NewVolume;
+
+/// Time between two pieces of a JSON body.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Events come at least this often, so that both sides know that the other is there.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Bytes of a file that are sent at a time.
+const PIECE: usize = 256 << 10;
+
+/// `?offset=N`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Offset {
+    #[serde(default)]
+    offset: u64,
+}
+
+/// `?format=...`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    format: Option<Format>,
+}
+
+/// The filter of everything that the server answers.
+pub(super) fn routes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
+    let with = {
+        let server = Arc::clone(&server);
+        warp::any().map(move || Arc::clone(&server))
+    };
+    let live = warp::path!("v1" / "live").and(warp::get()).map(|| "ok".into_response());
+    let info = warp::path!("v1" / "info").and(warp::get()).and(with.clone()).then(info).map(answer);
+    let tasks = warp::path!("v1" / "tasks").and(warp::get()).and(with.clone());
+    let tasks = tasks.then(|server: Arc<Server>| async move { server.supervisor.ask(Ask::Tasks).await.map(ok) }).map(answer);
+    let models = warp::path!("v1" / "models").and(warp::get()).and(with);
+    let models = models.then(|server: Arc<Server>| async move { server.supervisor.ask(Ask::Models).await.map(ok) }).map(answer);
+    let about = live.or(info).unify().or(tasks).unify().or(models).unify();
+    about
+        .or(volumes(Arc::clone(&server)))
+        .unify()
+        .or(jobs(Arc::clone(&server)))
+        .unify()
+        .or(results(server))
+        .unify()
+        .recover(|rejection| async move { Ok::<_, Infallible>(rejected(&rejection).response()) })
+        .unify()
+        .boxed()
+}
+
+/// `/v1/volumes`
+fn volumes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
+    let with = warp::any().map(move || Arc::clone(&server));
+    let create = warp::path!("v1" / "volumes").and(warp::post()).and(warp::body::stream()).and(with.clone());
+    let create = create.then(|body, server: Arc<Server>| async move {
+        let new: NewVolume = from_json(body).await?;
+        Ok(with_status(StatusCode::CREATED, &server.volumes.create(new)?))
+    });
+    let get = warp::path!("v1" / "volumes" / Id).and(warp::get()).and(with.clone());
+    let get = get.then(|id, server: Arc<Server>| async move { Ok(ok(server.volumes.get(&id)?.view())) });
+    let delete = warp::path!("v1" / "volumes" / Id).and(warp::delete()).and(with.clone());
+    let delete = delete.then(|id, server: Arc<Server>| async move {
+        server.volumes.remove(&id)?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    });
+    let put = warp::path!("v1" / "volumes" / Id / "data").and(warp::put());
+    let put = put.and(warp::query()).and(warp::header("content-length")).and(warp::body::stream()).and(with);
+    let put = put.then(|id, Offset { offset }, length, body, server: Arc<Server>| async move {
+        Ok(ok(server.volumes.get(&id)?.receive(offset, length, body).await?))
+    });
+    create.map(answer).or(get.map(answer)).unify().or(delete.map(answer)).unify().or(put.map(answer)).unify().boxed()
+}
+
+/// `/v1/jobs`
+fn jobs(server: Arc<Server>) -> BoxedFilter<(Response,)> {
+    let with = warp::any().map(move || Arc::clone(&server));
+    let create = warp::path!("v1" / "jobs").and(warp::post()).and(warp::body::stream()).and(with.clone());
+    let create = create.then(|body, server: Arc<Server>| async move {
+        let request: JobRequest = from_json(body).await?;
+        Ok(with_status(StatusCode::ACCEPTED, &server.accept(request).await?))
+    });
+    let list = warp::path!("v1" / "jobs").and(warp::get()).and(with.clone());
+    let list = list.then(|server: Arc<Server>| async move { Ok(ok(server.jobs.list())) });
+    let get = warp::path!("v1" / "jobs" / Id).and(warp::get()).and(with.clone());
+    let get = get.then(|id, server: Arc<Server>| async move { Ok(ok(server.jobs.get(&id)?.view())) });
+    let delete = warp::path!("v1" / "jobs" / Id).and(warp::delete()).and(with.clone());
+    let delete = delete.then(|id, server: Arc<Server>| async move {
+        let view = super::blocking(move || server.jobs.delete(&id)).await?;
+        Ok(with_status(StatusCode::ACCEPTED, &view))
+    });
+    let events = warp::path!("v1" / "jobs" / Id / "events").and(warp::get()).and(with);
+    let events = events.then(|id, server: Arc<Server>| async move { Ok(events(&server.jobs.get(&id)?, &server)) });
+    let some = create.map(answer).or(list.map(answer)).unify().or(get.map(answer)).unify();
+    some.or(delete.map(answer)).unify().or(events.map(answer)).unify().boxed()
+}
+
+/// `/v1/jobs/ID/segmentation` and `/labels`
+fn results(server: Arc<Server>) -> BoxedFilter<(Response,)> {
+    let with = warp::any().map(move || Arc::clone(&server));
+    let table = warp::path!("v1" / "jobs" / Id / "segmentation").and(warp::get()).and(with.clone());
+    let table = table.then(|id, server: Arc<Server>| async move {
+        let job = done(server.jobs.get(&id)?)?;
+        file(job.folder.join(TABLE), "application/json").await
+    });
+    let labels = warp::path!("v1" / "jobs" / Id / "labels").and(warp::get()).and(warp::query()).and(with);
+    let labels = labels.then(|id, Wanted { format }, server: Arc<Server>| async move {
+        let job = done(server.jobs.get(&id)?)?;
+        let path = match format {
+            None => job.folder.join(LABELS),
+            Some(format) => {
+                let path = job.folder.join(format.file());
+                if !tokio::fs::try_exists(&path).await.unwrap_or(false) {
+                    server.supervisor.ask(Ask::Export { folder: job.folder.clone(), format }).await?;
+                }
+                path
+            }
+        };
+        file(path, "application/octet-stream").await
+    });
+    table.map(answer).or(labels.map(answer)).unify().boxed()
+}
+
+/// `/v1/info`
+async fn info(server: Arc<Server>) -> Answer<Response> {
+    let engine = server.supervisor.ask(Ask::Info).await?;
+    Ok(ok(json!({
+        "name": "vesalius",
+        "version": env!("CARGO_PKG_VERSION"),
+        "api": Api::spoken(),
+        "instance": server.instance,
+        "notice": "for research use only; not a medical device",
+        "engine": engine,
+    })))
+}
+
+/// An answer, or the refusal as one.
+fn answer(answer: Answer<Response>) -> Response {
+    answer.unwrap_or_else(|refusal| refusal.response())
+}
+
+/// 200 with JSON.
+fn ok(value: impl Serialize) -> Response {
+    with_status(StatusCode::OK, &value)
+}
+
+/// JSON with another status.
+fn with_status(status: StatusCode, value: &impl Serialize) -> Response {
+    warp::reply::with_status(warp::reply::json(value), status).into_response()
+}
+
+/// What no route took.
+fn rejected(rejection: &Rejection) -> Refusal {
+    if rejection.is_not_found() {
+        Refusal::not_found("route")
+    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
+        Refusal::new(Code::MethodNotAllowed, "this route takes other methods", "")
+    } else {
+        Refusal::new(Code::BadRequest, "the request's parameters are not understood", "check names and values after `?`")
+    }
+}
+
+/// Reads a JSON body. The gate has limited its length.
+async fn from_json<T: DeserializeOwned, B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Answer<T> {
+    let mut bytes = Vec::new();
+    tokio::pin!(body);
+    loop {
+        match tokio::time::timeout(BODY_WITHIN, body.next()).await {
+            Ok(None) => break,
+            Ok(Some(Ok(mut piece))) => {
+                while piece.has_remaining() {
+                    let chunk = piece.chunk();
+                    bytes.extend_from_slice(chunk);
+                    let length = chunk.len();
+                    piece.advance(length);
+                }
+            }
+            _ => return Err(Refusal::new(Code::Stalled, "the body did not come", "send it again")),
+        }
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Refusal::new(Code::InvalidJson, error.to_string(), "check names and types of the fields"))
+}
+
+/// A job with a result.
+fn done(job: Arc<Job>) -> Answer<Arc<Job>> {
+    match job.view().state {
+        State::Done => Ok(job),
+        _ => Err(Refusal::new(Code::JobNotDone, "the job has no result", "`GET /v1/jobs/ID` tells how far it is")),
+    }
+}
+
+/// A file of the spool, streamed.
+async fn file(path: PathBuf, kind: &'static str) -> Answer<Response> {
+    let spool = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Refusal::not_found("result"),
+        _ => Refusal::spool(&error),
+    };
+    let file = tokio::fs::File::open(&path).await.map_err(spool)?;
+    let length = file.metadata().await.map_err(spool)?.len();
+    let pieces = stream::unfold(file, |mut file| async move {
+        let mut piece = vec![0; PIECE];
+        match file.read(&mut piece).await {
+            Ok(0) => None,
+            Ok(length) => {
+                piece.truncate(length);
+                Some((Ok(piece), file))
+            }
+            Err(error) => Some((Err(error), file)),
+        }
+    });
+    let mut response = warp::reply::stream(pieces).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    Ok(response)
+}
+
+/// The job as it changes, one JSON object a line, until it ends or the server does.
+fn events(job: &Job, server: &Server) -> Response {
+    let start = Some((job.watch(), server.closing.subscribe(), true));
+    let lines = stream::unfold(start, |state| async move {
+        let (mut views, mut closing, is_first) = state?;
+        if !is_first {
+            tokio::select! {
+                changed = tokio::time::timeout(HEARTBEAT, views.changed()) => {
+                    if matches!(changed, Ok(Err(_))) { return None; }
+                }
+                _ = closing.wait_for(|closing| *closing) => return None,
+            }
+        }
+        let view = views.borrow_and_update().clone();
+        let mut line = serde_json::to_vec(&view).ok()?;
+        line.push(b'\n');
+        let next = (!view.state.is_final()).then_some((views, closing, false));
+        Some((Ok::<_, Infallible>(line), next))
+    });
+    let mut response = warp::reply::stream(lines).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    response
+}

@@ -1,0 +1,210 @@
+//! The worker as the supervisor sees it: started when it is needed, asked over a pipe, replaced when it dies.
+
+use std::collections::HashMap;
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::{Notify, mpsc};
+
+use super::error::{Answer, Code, Refusal};
+use super::protocol::{Ask, Order, Say, Word};
+
+/// Most bytes of a line from the worker: a table of 255 structures has about 200 kB.
+const MOST_LINE: u64 = 16 << 20;
+/// Time for questions that run no network. Opening the runtime for the first time takes some seconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// The worker, running or not.
+#[derive(Default)]
+pub(super) struct Supervisor {
+    running: tokio::sync::Mutex<Option<Running>>,
+    next: AtomicU64,
+}
+
+/// A worker that was started.
+struct Running {
+    stdin: ChildStdin,
+    conversations: Arc<Conversations>,
+    kill: Arc<Notify>,
+    last_used: Instant,
+}
+
+/// Who waits for which order; none once the worker is dead.
+type Listeners = Option<HashMap<u64, mpsc::UnboundedSender<Heard>>>;
+
+/// The listeners of a worker.
+struct Conversations(Mutex<Listeners>);
+
+impl Conversations {
+    fn lock(&self) -> MutexGuard<'_, Listeners> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is heard from the worker about an order.
+pub(super) enum Heard {
+    /// A word of the worker.
+    Say(Say),
+    /// The worker is dead, and why, in words.
+    Died(String),
+}
+
+/// An order under way.
+pub(super) struct Conversation {
+    pub(super) number: u64,
+    words: mpsc::UnboundedReceiver<Heard>,
+}
+
+impl Conversation {
+    /// The next thing heard.
+    pub(super) async fn next(&mut self) -> Heard {
+        self.words.recv().await.unwrap_or_else(|| Heard::Died("the worker ended".to_owned()))
+    }
+}
+
+impl Supervisor {
+    /// Gives an order; starts a worker if none runs.
+    pub(super) async fn order(&self, ask: Ask) -> Answer<Conversation> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut line = serde_json::to_vec(&Order { number, ask }).map_err(|_| Refusal::internal())?;
+        line.push(b'\n');
+        let mut running = self.running.lock().await;
+        // A worker that died meanwhile is noticed here, by its listeners or by its pipe; the second one is fresh.
+        for _ in 0..2 {
+            let worker = match running.as_mut() {
+                Some(worker) => worker,
+                None => running.insert(start()?),
+            };
+            worker.last_used = Instant::now();
+            let (sender, words) = mpsc::unbounded_channel();
+            let heard = worker.conversations.lock().as_mut().map(|listeners| listeners.insert(number, sender));
+            if heard.is_some() && worker.stdin.write_all(&line).await.is_ok() {
+                return Ok(Conversation { number, words });
+            }
+            *running = None;
+        }
+        Err(died("the worker cannot be reached"))
+    }
+
+    /// Asks something that takes seconds at most.
+    pub(super) async fn ask(&self, ask: Ask) -> Answer<Value> {
+        let mut conversation = self.order(ask).await?;
+        let answer = async {
+            loop {
+                match conversation.next().await {
+                    Heard::Say(Say::Progress { .. }) => {}
+                    Heard::Say(Say::Answer(value)) => return Ok(value),
+                    Heard::Say(Say::Refused(refusal)) => return Err(refusal),
+                    Heard::Died(why) => return Err(died(&why)),
+                }
+            }
+        };
+        tokio::time::timeout(ANSWER_WITHIN, answer).await.unwrap_or_else(|_| {
+            Err(Refusal::new(Code::WorkerSilent, "the worker gave no answer for a minute", "try again"))
+        })
+    }
+
+    /// Ends the worker now, whatever it does.
+    pub(super) async fn kill(&self) {
+        if let Some(worker) = self.running.lock().await.take() {
+            worker.kill.notify_one();
+        }
+    }
+
+    /// Ends a worker that nobody has needed for `age`, and with it the memory of its models.
+    pub(super) async fn retire(&self, age: Duration) {
+        let mut running = self.running.lock().await;
+        let is_idle = |worker: &Running| {
+            let waiting = worker.conversations.lock().as_ref().is_some_and(|listeners| !listeners.is_empty());
+            !waiting && worker.last_used.elapsed() >= age
+        };
+        if running.as_ref().is_some_and(is_idle) {
+            // Its standard input ends, and so does it.
+            *running = None;
+        }
+    }
+}
+
+/// The refusal of a job whose worker died.
+pub(super) fn died(why: &str) -> Refusal {
+    Refusal::new(
+        Code::WorkerDied,
+        why,
+        "the server goes on; if it happens again, try `speed: fast`, fewer structures or a region",
+    )
+}
+
+/// Starts a worker: this program, with the same arguments, in its other role.
+fn start() -> Answer<Running> {
+    let failed = |error: std::io::Error| {
+        Refusal::new(Code::WorkerDied, format!("the worker cannot be started: {}", error.kind()), "restart the program")
+    };
+    let program = std::env::current_exe().map_err(failed)?;
+    let mut child = Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .arg("--worker")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(Refusal::internal());
+    };
+    let conversations = Arc::new(Conversations(Mutex::new(Some(HashMap::new()))));
+    let kill = Arc::new(Notify::new());
+    tokio::spawn(listen(child, stdout, Arc::clone(&conversations), Arc::clone(&kill)));
+    Ok(Running { stdin, conversations, kill, last_used: Instant::now() })
+}
+
+/// Passes the worker's words on until it is dead, then tells all who wait.
+async fn listen(mut child: Child, stdout: ChildStdout, conversations: Arc<Conversations>, kill: Arc<Notify>) {
+    tokio::select! {
+        () = pass_on(stdout, &conversations) => {}
+        () = kill.notified() => {}
+    }
+    // A pipe can end before the process does.
+    let _ = child.start_kill();
+    let why = child.wait().await.map_or_else(|_| "the worker ended".to_owned(), cause);
+    for (_, listener) in conversations.lock().take().into_iter().flatten() {
+        let _ = listener.send(Heard::Died(why.clone()));
+    }
+}
+
+/// Passes words on until the pipe ends or holds something that is none.
+async fn pass_on(stdout: ChildStdout, conversations: &Conversations) {
+    let mut stdout = BufReader::new(stdout);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut stdout).take(MOST_LINE).read_until(b'\n', &mut line).await;
+        if !matches!(read, Ok(length) if length > 0) || line.last() != Some(&b'\n') {
+            return;
+        }
+        let Ok(Word { number, say }) = serde_json::from_slice::<Word>(&line) else { continue };
+        let is_last = !matches!(say, Say::Progress { .. });
+        if let Some(listeners) = conversations.lock().as_mut() {
+            let heard = listeners.get(&number).is_some_and(|listener| listener.send(Heard::Say(say)).is_ok());
+            if is_last || !heard {
+                listeners.remove(&number);
+            }
+        }
+    }
+}
+
+/// Why a process ended, in words.
+fn cause(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return match signal {
+            9 => "the worker was killed, most likely because memory ran out".to_owned(),
+            signal => format!("the worker was ended by signal {signal}"),
+        };
+    }
+    format!("the worker ended unexpectedly ({status})")
+}

@@ -1,0 +1,96 @@
+//! Tasks and models as clients see them. Fields are added, never renamed.
+
+use engine::{ModelStore, Origin, Speed, Task, catalogue};
+use imaging::Segment;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::error::{Answer, Refusal};
+
+/// A task.
+#[derive(Debug, Serialize)]
+struct TaskView {
+    id: String,
+    title: String,
+    modality: String,
+    licence: String,
+    terms: String,
+    caution: String,
+    speeds: Vec<SpeedView>,
+    segments: Vec<Segment>,
+}
+
+/// A task at one resolution.
+#[derive(Debug, Serialize)]
+struct SpeedView {
+    speed: Speed,
+    /// Millimetres along x, y, z; null where nnU-Net's own resampling is used.
+    spacing_mm: Option<[f64; 3]>,
+    installed: bool,
+    /// Weights that are not here.
+    missing: Vec<String>,
+}
+
+/// A model on disk. Its place stays the server's affair.
+#[derive(Debug, Serialize)]
+struct ModelView {
+    id: String,
+    dataset: String,
+    configuration: String,
+    trainer: String,
+    licence: String,
+    folds: Vec<String>,
+    bytes: u64,
+    sha256: String,
+    /// `embedded`, `installed`, or `found` in a folder of TotalSegmentator.
+    origin: &'static str,
+}
+
+/// All tasks.
+pub(super) fn tasks(store: &ModelStore) -> Answer<Value> {
+    let views: Vec<TaskView> = store.tasks().iter().map(|task| task_view(task, store)).collect();
+    serde_json::to_value(views).map_err(|_| Refusal::internal())
+}
+
+/// All models that are here.
+pub(super) fn models(store: &ModelStore) -> Answer<Value> {
+    let view = |model: engine::InstalledModel| ModelView {
+        id: model.id,
+        dataset: model.dataset,
+        configuration: model.configuration,
+        trainer: model.trainer,
+        licence: model.licence,
+        folds: model.folds,
+        bytes: model.bytes,
+        sha256: model.sha256,
+        origin: match model.origin {
+            Origin::Embedded => "embedded",
+            Origin::Installed(_) => "installed",
+            Origin::Found(_) => "found",
+        },
+    };
+    let views: Vec<ModelView> = store.list().into_iter().map(view).collect();
+    serde_json::to_value(views).map_err(|_| Refusal::internal())
+}
+
+fn task_view(task: &Task, store: &ModelStore) -> TaskView {
+    let all = [
+        (Speed::Default, true),
+        (Speed::Fast, task.modes.fast.is_some()),
+        (Speed::Fastest, task.modes.fastest.is_some()),
+    ];
+    let speed_view = |(speed, _)| {
+        let missing = store.missing(task, speed);
+        SpeedView { speed, spacing_mm: task.mode(speed).spacing, installed: missing.is_empty(), missing }
+    };
+    TaskView {
+        id: task.id.clone(),
+        title: task.title.clone(),
+        modality: task.modality.clone(),
+        licence: task.licence.clone(),
+        terms: task.terms.clone(),
+        caution: task.caution.clone(),
+        speeds: all.into_iter().filter(|(_, exists)| *exists).map(speed_view).collect(),
+        segments: catalogue::segments(task),
+    }
+}

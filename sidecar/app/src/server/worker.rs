@@ -1,0 +1,274 @@
+//! The other role of the program: reads files and runs networks, on the orders of the supervisor. It may be killed at
+//! any moment; nothing but its job is lost.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, Write};
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use engine::{Engine, ModelStore, Runtime, RuntimeOptions, Task};
+use formats::{ReadOptions, Source};
+use imaging::{Grid, LabelMap, Progress, Segment, Segmentation};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::error::{Answer, Code, Refusal};
+use super::protocol::{Ask, Format, LABELS, Order, Say, TABLE, Word, Work};
+use super::rendezvous::{sync_folder, write_whole};
+use super::{admission, views};
+use crate::{Error, Result, machine};
+
+/// Steps are told at most this often; the first and the last of a stage always.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// A worker: its models, and the engine once it was needed.
+struct Worker {
+    store: ModelStore,
+    runtime: RuntimeOptions,
+    engine: Mutex<Option<Arc<Engine>>>,
+    running: Mutex<HashMap<u64, Progress>>,
+}
+
+/// The table of a result: what `GET /v1/jobs/ID/segmentation` gives.
+#[derive(Debug, Serialize, Deserialize)]
+struct Table {
+    task: String,
+    /// Of the labels, which is that of the input: LPS, millimetres.
+    grid: Grid,
+    segments: Vec<Row>,
+    warnings: Vec<String>,
+    provenance: Value,
+}
+
+/// A structure of a result.
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {
+    /// The same for the same structure in every result.
+    id: String,
+    #[serde(flatten)]
+    segment: Segment,
+    voxels: u64,
+    volume_ml: f64,
+}
+
+/// Obeys orders on standard input until it ends.
+pub(crate) fn run(store: ModelStore, mut runtime: RuntimeOptions) -> Result<()> {
+    // The server must stay quick while networks run, and if memory runs out this process is the one to go.
+    runtime.spinning = false;
+    let _ = fs::write("/proc/self/oom_score_adj", "500");
+    let worker = Arc::new(Worker { store, runtime, engine: Mutex::default(), running: Mutex::default() });
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|error| Error::read(Path::new("standard input"), error))?;
+        let Ok(order) = serde_json::from_str::<Order>(&line) else {
+            tracing::warn!("an order was not understood");
+            continue;
+        };
+        worker.begin(order);
+    }
+    // The supervisor is gone, and nobody waits for what still runs.
+    std::process::exit(0);
+}
+
+/// Says one thing to the supervisor.
+fn say(number: u64, say: Say) {
+    let Ok(mut line) = serde_json::to_vec(&Word { number, say }) else { return };
+    line.push(b'\n');
+    let mut stdout = std::io::stdout().lock();
+    // When nobody hears, standard input ends too.
+    let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Worker {
+    /// Starts an order in a thread of its own, so that the next can be heard.
+    fn begin(self: &Arc<Worker>, order: Order) {
+        let number = order.number;
+        if let Ask::Cancel { order } = order.ask {
+            if let Some(progress) = lock(&self.running).get(&order) {
+                progress.cancel();
+            }
+            return;
+        }
+        let progress = progress(number);
+        lock(&self.running).insert(number, progress.clone());
+        let worker = Arc::clone(self);
+        std::thread::spawn(move || {
+            let answer = std::panic::catch_unwind(AssertUnwindSafe(|| worker.obey(order.ask, &progress)));
+            lock(&worker.running).remove(&number);
+            match answer {
+                Ok(Ok(answer)) => say(number, Say::Answer(answer)),
+                Ok(Err(refusal)) => say(number, Say::Refused(refusal)),
+                Err(_) => say(number, Say::Refused(Refusal::internal())),
+            }
+        });
+    }
+
+    /// Does what is asked.
+    fn obey(&self, ask: Ask, progress: &Progress) -> Answer<Value> {
+        match ask {
+            Ask::Info => Ok(self.info()),
+            Ask::Tasks => views::tasks(&self.store),
+            Ask::Models => views::models(&self.store),
+            Ask::Check(work) => self.check(&work).map(|(_, need)| json!({ "memory_bytes": need })),
+            Ask::Segment(work) => self.segment(&work, progress),
+            Ask::Export { folder, format } => export(&folder, format, progress),
+            Ask::Cancel { .. } => Ok(Value::Null),
+        }
+    }
+
+    /// The engine, opened when it is first needed.
+    fn engine(&self) -> Answer<Arc<Engine>> {
+        let mut engine = lock(&self.engine);
+        if let Some(engine) = engine.as_ref() {
+            return Ok(Arc::clone(engine));
+        }
+        let runtime = Runtime::open(&self.runtime).map_err(of_engine)?;
+        Ok(Arc::clone(engine.insert(Arc::new(Engine::new(self.store.clone(), runtime)))))
+    }
+
+    /// The device, or what is missing for it.
+    fn info(&self) -> Value {
+        let memory = machine::memory().map(|memory| json!({ "total": memory.total, "available": memory.available }));
+        match self.engine() {
+            Ok(engine) => {
+                let info = engine.runtime().info();
+                let device = info.providers.first().copied().unwrap_or(engine::Device::Cpu).to_string();
+                let precision = format!("{:?}", info.precision).to_lowercase();
+                let fallbacks: Vec<String> = info.fallbacks.iter().map(ToString::to_string).collect();
+                json!({ "ready": true, "device": device, "precision": precision, "threads": info.threads,
+                    "runtime": info.version, "fallbacks": fallbacks, "memory_bytes": memory })
+            }
+            Err(refusal) => json!({ "ready": false, "error": refusal, "memory_bytes": memory }),
+        }
+    }
+
+    /// Whether a job can be done, and the bytes of memory that it needs, about.
+    fn check(&self, work: &Work) -> Answer<(Task, u64)> {
+        let request = &work.request;
+        let Some(task) = self.store.task(&request.task) else {
+            return Err(Refusal::new(
+                Code::UnknownTask,
+                format!("there is no task `{}`", request.task),
+                "`GET /v1/tasks` lists the tasks",
+            ));
+        };
+        if let Some(name) = request.structures.iter().find(|name| task.value(name).is_none()) {
+            let message = format!("task `{}` has no structure `{name}`", task.id);
+            return Err(Refusal::new(Code::UnknownStructure, message, "`GET /v1/tasks` lists the structures"));
+        }
+        let missing = self.store.missing(&task, request.speed);
+        if !missing.is_empty() {
+            let message = format!("task `{}` needs models that are not installed: {}", task.id, missing.join(", "));
+            return Err(Refusal::new(Code::ModelMissing, message, format!("run `vesalius models install {}`", task.id)));
+        }
+        if let Some(modality) = work.modality.as_ref().filter(|found| **found != task.modality && !request.force) {
+            let message = format!("task `{}` is for {}, and the image is {modality}", task.id, task.modality);
+            return Err(Refusal::new(Code::ModalityMismatch, message, "choose another task, or send `force: true`"));
+        }
+        let options = request.options();
+        if options.region.is_some_and(|region| region.is_empty() || (0..3).any(|a| region.end[a] > work.grid.size[a])) {
+            let message = format!("the region does not lie in an image of {:?} voxels", work.grid.size);
+            return Err(Refusal::new(Code::InvalidRegion, message, "`region` is [[i, i_end], [j, j_end], [k, k_end]]"));
+        }
+        let need = admission::check(&work.grid, &task, &options, &self.store)?;
+        Ok((task, need))
+    }
+
+    /// Segments; the labels go to the spool, the table is the answer.
+    fn segment(&self, work: &Work, progress: &Progress) -> Answer<Value> {
+        let (task, _) = self.check(work)?;
+        let image = formats::read(&work.volume, &ReadOptions::default(), progress).map_err(of_formats)?;
+        let engine = self.engine()?;
+        let outcome = engine.segment(&image.volume, &task, &work.request.options(), progress).map_err(of_engine)?;
+        let labels = &outcome.segmentation.labels;
+        let bytes = labels.labels.as_slice().ok_or_else(Refusal::internal)?;
+        write_whole(&work.folder.join(LABELS), bytes).map_err(|error| Refusal::spool(&error))?;
+        let mut warnings: Vec<String> = image.warnings.iter().map(|warning| warning.message.clone()).collect();
+        warnings.extend(outcome.provenance.warnings.iter().cloned());
+        let table = Table {
+            task: task.id.clone(),
+            grid: labels.grid.clone(),
+            segments: rows(&task, &outcome.segmentation, &work.request.structures),
+            warnings,
+            provenance: serde_json::to_value(&outcome.provenance).map_err(|_| Refusal::internal())?,
+        };
+        serde_json::to_value(&table).map_err(|_| Refusal::internal())
+    }
+}
+
+/// A progress that tells the supervisor.
+fn progress(number: u64) -> Progress {
+    let last: Mutex<Option<(String, Instant)>> = Mutex::new(None);
+    Progress::new(move |report| {
+        let mut last = lock(&last);
+        let told = last.as_ref().is_some_and(|(stage, when)| stage == report.stage && when.elapsed() < TELL_EVERY);
+        if told && report.done != report.total {
+            return;
+        }
+        *last = Some((report.stage.to_owned(), Instant::now()));
+        say(number, Say::Progress { stage: report.stage.to_owned(), done: report.done, total: report.total });
+    })
+}
+
+/// The structures asked for, with their volumes in millilitres.
+fn rows(task: &Task, segmentation: &Segmentation, only: &[String]) -> Vec<Row> {
+    let counts = segmentation.labels.counts();
+    let voxel_ml = segmentation.labels.grid.determinant().abs() / 1000.0;
+    let wanted = |segment: &&Segment| only.is_empty() || only.contains(&segment.name);
+    let row = |segment: &Segment| {
+        let voxels = counts[usize::from(segment.value)];
+        Row {
+            id: format!("{}.{}", task.id, segment.name),
+            segment: segment.clone(),
+            voxels,
+            volume_ml: voxels as f64 * voxel_ml,
+        }
+    };
+    segmentation.segments.iter().filter(wanted).map(row).collect()
+}
+
+/// Writes the labels of a finished job in another format, whole or not at all.
+fn export(folder: &Path, format: Format, progress: &Progress) -> Answer<Value> {
+    let spool = |error: std::io::Error| Refusal::spool(&error);
+    let table: Table = serde_json::from_slice(&fs::read(folder.join(TABLE)).map_err(spool)?)
+        .map_err(|error| Refusal::spool(&error.into()))?;
+    let bytes = fs::read(folder.join(LABELS)).map_err(spool)?;
+    let mut labels = LabelMap::background(&table.grid);
+    let voxels = labels.labels.as_slice_mut().filter(|voxels| voxels.len() == bytes.len());
+    voxels.ok_or_else(Refusal::internal)?.copy_from_slice(&bytes);
+    let segments = table.segments.into_iter().map(|row| row.segment).collect();
+    let segmentation = Segmentation { labels, segments };
+    let target = folder.join(format.file());
+    let aside = folder.join(format!("part-{}", format.file()));
+    let source = Source::Memory { modality: None };
+    formats::write_segmentation(&aside, &segmentation, &source, progress).map_err(of_formats)?;
+    fs::rename(&aside, &target).and_then(|()| sync_folder(&target)).map_err(spool)?;
+    Ok(Value::Null)
+}
+
+/// What the engine says, under its code.
+fn of_engine(error: engine::Error) -> Refusal {
+    let code = match &error {
+        engine::Error::Cancelled => Code::Cancelled,
+        engine::Error::ModelMissing { .. } | engine::Error::NoModel { .. } => Code::ModelMissing,
+        engine::Error::UnknownStructure { .. } => Code::UnknownStructure,
+        engine::Error::Region { .. } => Code::InvalidRegion,
+        engine::Error::RuntimeMissing { .. }
+        | engine::Error::RuntimeTooOld { .. }
+        | engine::Error::RuntimeUnusable { .. } => Code::RuntimeMissing,
+        _ => Code::SegmentationFailed,
+    };
+    Refusal::of(code, &error.into())
+}
+
+/// What the readers and writers say.
+fn of_formats(error: formats::Error) -> Refusal {
+    let code = if matches!(error, formats::Error::Cancelled(_)) { Code::Cancelled } else { Code::ImageRefused };
+    Refusal::of(code, &error.into())
+}
