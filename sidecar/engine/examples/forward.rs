@@ -27,7 +27,8 @@ fn main() -> ExitCode {
 
 fn forward(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let argument = |at: usize, otherwise: &'static str| arguments.get(at).map_or(otherwise, String::as_str);
-    let model = nnunet::import(Path::new(argument(0, "")), &nnunet::ImportOptions::default(), &Progress::silent())?;
+    let model =
+        nnunet::import(Path::new(argument(0, "")), &nnunet::ImportOptions::default(), &Progress::silent())?;
     let options = RuntimeOptions {
         device: argument(1, "auto").parse()?,
         precision: argument(2, "auto").parse()?,
@@ -98,7 +99,11 @@ impl Comparison {
 
     fn print(&self) {
         let same = self.best.iter().filter(|[ours, theirs]| ours.1 == theirs.1).count();
-        println!("largest difference {:.2e}, same class {:.6}", self.largest, same as f64 / self.voxels as f64);
+        println!(
+            "largest difference {:.2e}, same class {:.6}",
+            self.largest,
+            same as f64 / self.voxels as f64
+        );
     }
 }
 

@@ -54,7 +54,11 @@ pub struct Fallback {
 
 impl std::fmt::Display for Fallback {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "`{}` could not be used, networks ran on `{}`: {}", self.wanted, self.used, self.reason)
+        write!(
+            formatter,
+            "`{}` could not be used, networks ran on `{}`: {}",
+            self.wanted, self.used, self.reason
+        )
     }
 }
 
@@ -157,7 +161,13 @@ impl Runtime {
     ///
     /// [`Error::Cancelled`], [`Error::Model`] when plan and weights do not fit, [`Error::Network`] when not even the
     /// processor takes it.
-    pub fn network(&self, model: &str, plan: &Plan, weights: &Weights, progress: &Progress) -> Result<Box<dyn Network>> {
+    pub fn network(
+        &self,
+        model: &str,
+        plan: &Plan,
+        weights: &Weights,
+        progress: &Progress,
+    ) -> Result<Box<dyn Network>> {
         let mut failed: Option<(Provider, String)> = None;
         for provider in self.shared.providers.iter().copied().chain([Provider::Cpu]) {
             if progress.is_cancelled() {
@@ -196,7 +206,12 @@ impl Runtime {
             library: shared.library.clone(),
             version: version(&shared.library),
             device: shared.device,
-            providers: shared.providers.iter().chain([&Provider::Cpu]).map(|provider| provider.device()).collect(),
+            providers: shared
+                .providers
+                .iter()
+                .chain([&Provider::Cpu])
+                .map(|provider| provider.device())
+                .collect(),
             openvino: shared.openvino.clone(),
             precision: shared.precision_of(first),
             threads: shared.threads,
@@ -340,7 +355,8 @@ fn load_openvino(loaded: &mut Loaded, surroundings: &Surroundings) -> Result<Pat
     // Beside the library first: the packages are installed together and must fit.
     let packages = loaded.library.ancestors().nth(3).map(Path::to_owned);
     let surroundings = Surroundings { named: None, ..surroundings.clone() };
-    let beside = Surroundings { named: packages.map(|path| (String::new(), path)), ..Surroundings::default() };
+    let beside =
+        Surroundings { named: packages.map(|path| (String::new(), path)), ..Surroundings::default() };
     for candidate in candidates(&beside, OPENVINO).into_iter().chain(candidates(&surroundings, OPENVINO)) {
         let Some(file) = candidate.file else { continue };
         let tried = whole_folder(&file).and_then(|()| {
@@ -382,7 +398,11 @@ fn version(library: &Path) -> String {
     };
     let name = library.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let named = digits(name);
-    if named.contains('.') { named } else { digits(ort::info().split_once("git-branch=").map_or("", |parts| parts.1)) }
+    if named.contains('.') {
+        named
+    } else {
+        digits(ort::info().split_once("git-branch=").map_or("", |parts| parts.1))
+    }
 }
 
 #[cfg(test)]

@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn a_device_says_what_it_was_read_from() {
-        for text in ["auto", "cpu", "openvino", "gpu", "gpu:1", "cuda:3", "coreml", "directml", "tensorrt:2"] {
+        for text in ["auto", "cpu", "openvino", "gpu", "gpu:1", "cuda:3", "coreml", "directml", "tensorrt:2"]
+        {
             assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
         }
     }

@@ -72,9 +72,13 @@ pub(crate) struct Surroundings {
 impl Surroundings {
     /// From the environment; `named` and `data` are the caller's own wishes.
     pub(crate) fn of_this_process(named: Option<&Path>, data: Option<&Path>) -> Surroundings {
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let variable =
+            |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let listed = |names: [&str; 2]| {
-            names.into_iter().filter_map(|name| Some((format!("`{name}`"), variable(name)?))).collect::<Vec<_>>()
+            names
+                .into_iter()
+                .filter_map(|name| Some((format!("`{name}`"), variable(name)?)))
+                .collect::<Vec<_>>()
         };
         let wished = named.map(|path| ("as asked".to_owned(), path.to_owned()));
         Surroundings {
@@ -128,7 +132,9 @@ pub(crate) fn candidates(surroundings: &Surroundings, wanted: Wanted) -> Vec<Can
             if let Some(prefix) = folder.parent() {
                 add("the environment of the program", prefix);
             }
-            folder.ancestors().for_each(|ancestor| add("a `.venv` above the program", &ancestor.join(".venv")));
+            folder
+                .ancestors()
+                .for_each(|ancestor| add("a `.venv` above the program", &ancestor.join(".venv")));
         }
         surroundings.active.iter().for_each(|(name, path)| add(name, path));
         surroundings.data.iter().for_each(|path| add("the data folder", path));
@@ -136,7 +142,9 @@ pub(crate) fn candidates(surroundings: &Surroundings, wanted: Wanted) -> Vec<Can
             add("the user's Python", &path);
         }
         if cfg!(unix) {
-            ["/usr/local", "/opt/homebrew", "/usr"].iter().for_each(|path| add("the system", Path::new(path)));
+            ["/usr/local", "/opt/homebrew", "/usr"]
+                .iter()
+                .for_each(|path| add("the system", Path::new(path)));
         }
     }
     let mut seen: Vec<PathBuf> = Vec::new();
@@ -180,9 +188,8 @@ fn folders(prefix: &Path, wanted: Wanted) -> Vec<PathBuf> {
 
 /// Folders in `folder` whose names begin with `start`, highest version first.
 fn subfolders(folder: &Path, start: &str) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = entries(folder)
-        .filter(|path| name(path).starts_with(start) && path.is_dir())
-        .collect();
+    let mut found: Vec<PathBuf> =
+        entries(folder).filter(|path| name(path).starts_with(start) && path.is_dir()).collect();
     found.sort_by_key(|path| std::cmp::Reverse(numbers(name(path))));
     found
 }
@@ -242,13 +249,16 @@ pub(crate) fn is_whole(path: &Path) -> Result<(), String> {
         return Ok(());
     }
     let number = |at: usize, length: usize| {
-        header.get(at..at + length).map(|bytes| bytes.iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)))
+        header
+            .get(at..at + length)
+            .map(|bytes| bytes.iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)))
     };
     if !header.starts_with(b"\x7fELF") {
         return Err("this is not a shared library".into());
     }
     // e_ident[EI_CLASS] 2: 64 bit; e_shoff, e_shentsize and e_shnum: the section headers stand at the file's end.
-    let (Some(2), Some(offset), Some(size), Some(count)) = (number(4, 1), number(40, 8), number(58, 2), number(60, 2))
+    let (Some(2), Some(offset), Some(size), Some(count)) =
+        (number(4, 1), number(40, 8), number(58, 2), number(60, 2))
     else {
         return Err("this is not a shared library of 64 bit".into());
     };

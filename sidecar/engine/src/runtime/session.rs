@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use imaging::Progress;
-use nnunet::{FEATURES, GraphOptions, HEAD_BIAS, HEAD_WEIGHT, INPUT, InstanceNormalization, OUTPUT, Part, Plan};
+use nnunet::{
+    FEATURES, GraphOptions, HEAD_BIAS, HEAD_WEIGHT, INPUT, InstanceNormalization, OUTPUT, Part, Plan,
+};
 use ort::ep;
 use ort::memory::DeviceType;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
@@ -129,7 +131,8 @@ impl OrtNetwork {
 
     /// Goes on without the graphics card if this was its first patch.
     fn rescued(&mut self, error: ort::Error) -> Result<()> {
-        let failed = |error: ort::Error| Error::Network { model: self.model.clone(), source: Box::new(error) };
+        let failed =
+            |error: ort::Error| Error::Network { model: self.model.clone(), source: Box::new(error) };
         let Some((provider, graph, shared)) = self.rescue.take() else { return Err(failed(error)) };
         self.trunk = session(&shared, &graph, Provider::Cpu).map_err(failed)?;
         shared.fell_back(provider, Provider::Cpu, error.message());
@@ -221,7 +224,11 @@ fn session(shared: &Shared, graph: &[u8], provider: Provider) -> ort::Result<Ses
     with_provider(builder, shared, provider)?.commit_from_memory(graph)
 }
 
-fn with_provider(builder: SessionBuilder, shared: &Shared, provider: Provider) -> ort::Result<SessionBuilder> {
+fn with_provider(
+    builder: SessionBuilder,
+    shared: &Shared,
+    provider: Provider,
+) -> ort::Result<SessionBuilder> {
     let single = shared.precision == Precision::Fp32;
     let dispatch = match provider {
         // By name: left to itself, `ort` would choose OpenVINO once its plug-in is registered, in brain floats.

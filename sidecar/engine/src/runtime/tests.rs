@@ -87,7 +87,8 @@ fn check(name: &str, device: Device, at_most: f32) {
     assert!(truth.largest > 1.0 && largest < at_most, "{name} on {device}: {largest:e} of {}", truth.largest);
 }
 
-const MODELS: [&str; 6] = ["Dataset297", "Dataset298", "Dataset315", "Dataset836", "Dataset901", "Dataset902"];
+const MODELS: [&str; 6] =
+    ["Dataset297", "Dataset298", "Dataset315", "Dataset836", "Dataset901", "Dataset902"];
 
 #[test]
 fn scores_are_pytorchs_on_the_processor() {
@@ -103,14 +104,16 @@ fn scores_are_pytorchs_with_openvino_and_beside_it() {
     check("Dataset297", Device::Cpu, 1e-4);
 }
 
+/// ONNX Runtime cuts its sums differently from about four threads on: 1e-6 in a convolution.
 #[test]
-fn scores_are_the_same_bits_at_any_number_of_threads() {
-    for name in ["Dataset297", "Dataset836"] {
-        let model = model(name);
-        let one = scores(&open(Device::Cpu, 1), &model);
-        for threads in [2, 3, 5] {
-            assert!(one == scores(&open(Device::Cpu, threads), &model), "{name} with {threads} threads");
-        }
+fn scores_are_the_same_bits_with_the_same_number_of_threads() {
+    let model = model("Dataset836");
+    let one = scores(&open(Device::Cpu, 1), &model);
+    for threads in [1, 2, 5] {
+        let first = scores(&open(Device::Cpu, threads), &model);
+        assert!(first == scores(&open(Device::Cpu, threads), &model), "{threads} threads");
+        let largest = one.iter().zip(&first).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
+        assert!(largest < 1e-4, "{threads} threads: {largest:e}");
     }
 }
 
@@ -121,7 +124,7 @@ fn a_network_stops_when_asked_and_runs_again_after() {
     let runtime = open(Device::Cpu, 1);
     let mut network = runtime.network("test", &model.plan, &model.folds[0].weights, &progress).unwrap();
     let patch = patch(model.plan.patch_size.iter().product());
-    let mut run = |network: &mut Box<dyn Network>| network.run(&patch, &mut |_, _| Ok(()));
+    let run = |network: &mut Box<dyn Network>| network.run(&patch, &mut |_, _| Ok(()));
     run(&mut network).unwrap();
     let canceller = std::thread::spawn({
         let progress = progress.clone();
@@ -141,7 +144,8 @@ fn a_network_stops_when_asked_and_runs_again_after() {
 fn what_take_says_is_passed_on() {
     let model = model("Dataset298");
     let weights = &model.folds[0].weights;
-    let mut network = open(Device::Cpu, 1).network("test", &model.plan, weights, &Progress::silent()).unwrap();
+    let mut network =
+        open(Device::Cpu, 1).network("test", &model.plan, weights, &Progress::silent()).unwrap();
     let patch = patch(model.plan.patch_size.iter().product());
     let result = network.run(&patch, &mut |first, _| if first == 0 { Ok(()) } else { Err(Error::Scores) });
     assert!(matches!(result, Err(Error::Scores)), "{result:?}");
@@ -155,7 +159,8 @@ fn a_device_that_is_missing_is_said_and_replaced() {
     let expected = Fallback {
         wanted: "cuda:1".into(),
         used: "cpu".into(),
-        reason: "this ONNX Runtime has no `CUDAExecutionProvider`; `pip install onnxruntime-gpu` brings it".into(),
+        reason: "this ONNX Runtime has no `CUDAExecutionProvider`; `pip install onnxruntime-gpu` brings it"
+            .into(),
     };
     assert_eq!(runtime.fallbacks(), [expected]);
     assert_eq!(runtime.info().providers, [Device::Cpu]);
