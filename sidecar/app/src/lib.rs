@@ -1,8 +1,9 @@
-//! The ways in: command line and, later, the server. Parses, calls the engine, writes the answer.
+//! The ways in: command line and server. Parses, calls the engine, writes the answer.
 //!
 //! # Layout
 //!
 //! * `cli`: one file per command; [`main`] runs the program.
+//! * `server`: `vesalius serve`, the engine for viewers on this computer.
 //! * [`config`]: the one folder that holds all state, and the settings.
 //! * [`download`]: large files from the network, resumed and checked.
 //! * [`install`]: published weights, from their address to the model store.
@@ -17,6 +18,7 @@ pub mod install;
 mod interrupt;
 mod machine;
 mod output;
+mod server;
 mod staging;
 
 pub use cli::main;

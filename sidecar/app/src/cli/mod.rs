@@ -5,6 +5,7 @@ mod device;
 mod doctor;
 mod models;
 mod segment;
+mod serve;
 mod tasks;
 mod translate;
 
@@ -52,6 +53,8 @@ enum Command {
     Tasks(tasks::Arguments),
     /// Install, import, list, verify and remove models
     Models(models::Arguments),
+    /// Serve viewers on this computer, such as 3D Slicer
+    Serve(serve::Arguments),
     /// Say what was found on this machine, and how to mend what is missing
     Doctor(doctor::Arguments),
     /// Measure speed and memory
@@ -137,6 +140,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Segment(arguments) => segment::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Tasks(arguments) => tasks::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Models(arguments) => models::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
+        Command::Serve(arguments) => serve::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Doctor(arguments) => doctor::run(&arguments, &context),
         Command::Bench(arguments) => bench::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
     };

@@ -110,10 +110,13 @@ fn jobs(server: Arc<Server>) -> BoxedFilter<(Response,)> {
         let view = super::blocking(move || server.jobs.delete(&id)).await?;
         Ok(with_status(StatusCode::ACCEPTED, &view))
     });
-    let events = warp::path!("v1" / "jobs" / Id / "events").and(warp::get()).and(with);
-    let events = events.then(|id, server: Arc<Server>| async move { Ok(events(&server.jobs.get(&id)?, &server)) });
+    let watch = warp::path!("v1" / "jobs" / Id / "events").and(warp::get()).and(with);
+    let watch = watch.then(|id, server: Arc<Server>| async move {
+        let job: Arc<Job> = server.jobs.get(&id)?;
+        Ok(events(&job, &server))
+    });
     let some = create.map(answer).or(list.map(answer)).unify().or(get.map(answer)).unify();
-    some.or(delete.map(answer)).unify().or(events.map(answer)).unify().boxed()
+    some.or(delete.map(answer)).unify().or(watch.map(answer)).unify().boxed()
 }
 
 /// `/v1/jobs/ID/segmentation` and `/labels`
