@@ -1,3 +1,5 @@
+//! Orientation against nibabel, and there and back through all 48.
+
 use proptest::prelude::*;
 use serde::Deserialize;
 

@@ -1,3 +1,5 @@
+//! Resampling against SciPy and TotalSegmentator, to the bit.
+
 use ndarray::ShapeBuilder;
 use serde::Deserialize;
 

@@ -48,8 +48,8 @@ def predict_with_nnunet(output):
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     inputs = [[str(DATA / "validation" / f"{case}_ct.nii.gz")] for case in cases()]
-    outputs = [str(output / f"{case}.nii.gz") for case in cases()]
-    missing = [(i, o) for i, o in zip(inputs, outputs) if not Path(o).exists()]
+    outputs = [str(output / case) for case in cases()]  # nnU-Net adds the ending
+    missing = [(i, o) for i, o in zip(inputs, outputs) if not Path(f"{o}.nii.gz").exists()]
     if not missing:
         return
     predictor = nnUNetPredictor(tile_step_size=0.5, use_gaussian=True, use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
