@@ -6,5 +6,6 @@ mod golden;
 mod help;
 mod install;
 mod segment;
+mod server;
 mod support;
 mod tidy;

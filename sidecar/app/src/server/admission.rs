@@ -26,10 +26,14 @@ pub(super) fn check(grid: &Grid, task: &Task, options: &SegmentOptions, store: &
     if need <= free {
         return Ok(need);
     }
-    let faster = [("fast", task.modes.fast.is_some(), engine::Speed::Fast), ("fastest", task.modes.fastest.is_some(), engine::Speed::Fastest)];
+    let faster = [
+        ("fast", task.modes.fast.is_some(), engine::Speed::Fast),
+        ("fastest", task.modes.fastest.is_some(), engine::Speed::Fastest),
+    ];
     let fits = faster.into_iter().filter(|(_, exists, _)| *exists).find_map(|(name, _, speed)| {
         let need = self::need(grid, task, &SegmentOptions { speed, ..options.clone() }, store);
-        (need <= free).then(|| format!("`speed: {name}` needs about {}; or choose a region", output::size(need)))
+        (need <= free)
+            .then(|| format!("`speed: {name}` needs about {}; or choose a region", output::size(need)))
     });
     Err(Refusal::new(
         Code::NeedsTooMuchMemory,
@@ -41,10 +45,10 @@ pub(super) fn check(grid: &Grid, task: &Task, options: &SegmentOptions, store: &
 /// Bytes that a job needs, about.
 pub(super) fn need(grid: &Grid, task: &Task, options: &SegmentOptions, store: &ModelStore) -> u64 {
     let mode = task.mode(options.speed);
-    let grid = options.region.filter(|region| !region.is_empty()).map_or_else(
-        || grid.clone(),
-        |region| Grid { size: region.size(), ..grid.clone() },
-    );
+    let grid = options
+        .region
+        .filter(|region| !region.is_empty())
+        .map_or_else(|| grid.clone(), |region| Grid { size: region.size(), ..grid.clone() });
     let parts = mode.parts.iter().map(|part| {
         let plan = plan(store, &part.weights);
         let classes = plan.as_ref().map_or(part.labels.len() + 1, |plan| plan.outputs.channels());

@@ -82,13 +82,16 @@ pub(super) async fn serve(
         if permits.available_permits() == 0 {
             strangers.evict();
         }
-        let permit = tokio::time::timeout(Duration::from_millis(100), Arc::clone(&permits).acquire_owned()).await;
+        let permit =
+            tokio::time::timeout(Duration::from_millis(100), Arc::clone(&permits).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else { continue };
         number += 1;
         strangers.lock().insert(number, None);
         let known = strangers.clone();
-        let handler = Handler { policy: Arc::clone(&policy), routes: routes.clone(), seen: Arc::clone(&seen) };
-        let connection = graceful.watch(connection(stream, handler, move || drop(known.lock().remove(&number))));
+        let handler =
+            Handler { policy: Arc::clone(&policy), routes: routes.clone(), seen: Arc::clone(&seen) };
+        let connection =
+            graceful.watch(connection(stream, handler, move || drop(known.lock().remove(&number))));
         let ended = strangers.clone();
         let task = tokio::spawn(async move {
             // A connection that breaks is its client's affair.
@@ -117,7 +120,10 @@ fn connection(
     stream: TcpStream,
     handler: Handler,
     trust: impl Fn() + Clone + Send + 'static,
-) -> http1::Connection<TokioIo<TcpStream>, impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>> {
+) -> http1::Connection<
+    TokioIo<TcpStream>,
+    impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>,
+> {
     // Small answers must not wait for an acknowledgement: 44 ms each otherwise.
     let _ = stream.set_nodelay(true);
     http1::Builder::new()

@@ -109,12 +109,20 @@ impl Refusal {
 
     /// A defect of this program.
     pub(crate) fn internal() -> Refusal {
-        Refusal::new(Code::Internal, "the server met a defect of its own", "try again; restart the program if it stays")
+        Refusal::new(
+            Code::Internal,
+            "the server met a defect of its own",
+            "try again; restart the program if it stays",
+        )
     }
 
     /// Nothing of that name, or nothing for this client to know of.
     pub(crate) fn not_found(what: &str) -> Refusal {
-        Refusal::new(Code::NotFound, format!("there is no such {what}"), "it may have been deleted, or have expired")
+        Refusal::new(
+            Code::NotFound,
+            format!("there is no such {what}"),
+            "it may have been deleted, or have expired",
+        )
     }
 
     /// The spool could not be read or written. Paths stay out of it: the client cannot use them.
@@ -138,7 +146,8 @@ impl Refusal {
 
     /// As an answer.
     pub(crate) fn response(&self) -> Response {
-        let mut response = warp::reply::with_status(warp::reply::json(self), self.code.status()).into_response();
+        let mut response =
+            warp::reply::with_status(warp::reply::json(self), self.code.status()).into_response();
         let headers = response.headers_mut();
         match self.code {
             Code::Unauthorized => {

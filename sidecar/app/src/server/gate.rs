@@ -107,9 +107,9 @@ fn check_form(head: &Parts) -> Answer<()> {
 /// The client's API, where it names one.
 fn check_version(headers: &HeaderMap) -> Answer<()> {
     let Some(wanted) = one(headers, &HeaderName::from_static(API_HEADER))? else { return Ok(()) };
-    let numbers = wanted.split_once('.').and_then(|(major, minor)| {
-        Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
-    });
+    let numbers = wanted
+        .split_once('.')
+        .and_then(|(major, minor)| Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?)));
     let Some((major, minor)) = numbers else {
         let message = format!("`{API_HEADER}` is no version such as `{API_MAJOR}.{API_MINOR}`");
         return Err(Refusal::new(Code::BadRequest, message, ""));
@@ -118,10 +118,16 @@ fn check_version(headers: &HeaderMap) -> Answer<()> {
         return Ok(());
     }
     let older = (major, minor) > (API_MAJOR, API_MINOR);
-    let hint = if older { "update this program: `pip install --upgrade vesalius`" } else { "update the viewer's extension" };
+    let hint = if older {
+        "update this program: `pip install --upgrade vesalius`"
+    } else {
+        "update the viewer's extension"
+    };
     Err(Refusal::new(
         Code::VersionUnsupported,
-        format!("the client speaks API {major}.{minor}, this program {API_MAJOR}.0 to {API_MAJOR}.{API_MINOR}"),
+        format!(
+            "the client speaks API {major}.{minor}, this program {API_MAJOR}.0 to {API_MAJOR}.{API_MINOR}"
+        ),
         hint,
     ))
 }
@@ -130,15 +136,24 @@ fn check_version(headers: &HeaderMap) -> Answer<()> {
 fn check_body(head: &Parts) -> Answer<()> {
     let headers = &head.headers;
     if headers.contains_key(header::TRANSFER_ENCODING) {
-        return Err(Refusal::new(Code::LengthRequired, "chunked bodies are not taken", "send `Content-Length`"));
+        return Err(Refusal::new(
+            Code::LengthRequired,
+            "chunked bodies are not taken",
+            "send `Content-Length`",
+        ));
     }
     if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Refusal::new(Code::UnsupportedMediaType, "compressed bodies are not taken", "send plain bytes"));
+        return Err(Refusal::new(
+            Code::UnsupportedMediaType,
+            "compressed bodies are not taken",
+            "send plain bytes",
+        ));
     }
     let length = one(headers, &header::CONTENT_LENGTH)?;
-    let bytes = length.map(str::parse::<u64>).transpose().map_err(|_| {
-        Refusal::new(Code::BadRequest, "`Content-Length` is no number", "")
-    })?;
+    let bytes = length
+        .map(str::parse::<u64>)
+        .transpose()
+        .map_err(|_| Refusal::new(Code::BadRequest, "`Content-Length` is no number", ""))?;
     if !matches!(head.method, Method::POST | Method::PUT) {
         return match bytes.unwrap_or(0) {
             0 => Ok(()),
@@ -164,7 +179,8 @@ fn check_body(head: &Parts) -> Answer<()> {
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Answer<Option<&'a str>> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
-    let bad = || Refusal::new(Code::BadRequest, format!("the header `{name}` is not understood"), "send it once");
+    let bad =
+        || Refusal::new(Code::BadRequest, format!("the header `{name}` is not understood"), "send it once");
     if values.next().is_some() {
         return Err(bad());
     }
@@ -181,7 +197,10 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Policy::new(5000, "secret").check(&request.body(()).unwrap().into_parts().0).err().map(|refusal| refusal.code)
+        Policy::new(5000, "secret")
+            .check(&request.body(()).unwrap().into_parts().0)
+            .err()
+            .map(|refusal| refusal.code)
     }
 
     const HOST: (&str, &str) = ("host", "127.0.0.1:5000");
@@ -193,7 +212,8 @@ mod tests {
         let get = |headers: &[(&str, &str)]| check("GET", "/v1/info", headers);
         assert_eq!(get(&[HOST, TOKEN]), None);
         assert_eq!(get(&[("host", "localhost:5000"), TOKEN]), None);
-        for host in ["127.0.0.1", "0.0.0.0:5000", "evil.example:5000", "127.0.0.1:5001", "LOCALHOST:5000", ""] {
+        for host in ["127.0.0.1", "0.0.0.0:5000", "evil.example:5000", "127.0.0.1:5001", "LOCALHOST:5000", ""]
+        {
             assert_eq!(get(&[("host", host), TOKEN]), Some(Code::HostRefused), "{host}");
         }
         assert_eq!(get(&[TOKEN]), Some(Code::HostRefused));
@@ -202,7 +222,9 @@ mod tests {
         assert_eq!(get(&[HOST, TOKEN, ("origin", "null")]), Some(Code::OriginRefused));
         assert_eq!(get(&[HOST, TOKEN, ("sec-fetch-site", "cross-site")]), Some(Code::OriginRefused));
         assert_eq!(get(&[HOST]), Some(Code::Unauthorized));
-        for token in ["Bearer Secret", "Bearer secret ", "Basic secret", "secret", "Bearer ", "Bearer secretsecret"] {
+        for token in
+            ["Bearer Secret", "Bearer secret ", "Basic secret", "secret", "Bearer ", "Bearer secretsecret"]
+        {
             assert_eq!(get(&[HOST, ("authorization", token)]), Some(Code::Unauthorized), "{token}");
         }
         assert_eq!(get(&[HOST, TOKEN, TOKEN]), Some(Code::BadRequest));
@@ -216,12 +238,18 @@ mod tests {
         let post = |headers: &[(&str, &str)]| check("POST", "/v1/jobs", &[&[HOST, TOKEN], headers].concat());
         assert_eq!(post(&[JSON, ("content-length", "10")]), None);
         assert_eq!(post(&[("content-length", "10")]), Some(Code::UnsupportedMediaType));
-        assert_eq!(post(&[("content-type", "text/plain"), ("content-length", "1")]), Some(Code::UnsupportedMediaType));
+        assert_eq!(
+            post(&[("content-type", "text/plain"), ("content-length", "1")]),
+            Some(Code::UnsupportedMediaType)
+        );
         assert_eq!(post(&[JSON]), Some(Code::LengthRequired));
         assert_eq!(post(&[JSON, ("transfer-encoding", "chunked")]), Some(Code::LengthRequired));
         assert_eq!(post(&[JSON, ("content-length", "70000")]), Some(Code::TooLarge));
         assert_eq!(post(&[JSON, ("content-length", "-1")]), Some(Code::BadRequest));
-        assert_eq!(post(&[JSON, ("content-length", "1"), ("content-encoding", "gzip")]), Some(Code::UnsupportedMediaType));
+        assert_eq!(
+            post(&[JSON, ("content-length", "1"), ("content-encoding", "gzip")]),
+            Some(Code::UnsupportedMediaType)
+        );
     }
 
     #[test]

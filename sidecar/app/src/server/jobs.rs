@@ -223,7 +223,11 @@ impl Jobs {
     /// Accepts a job: once this returns, it is written down.
     pub(super) fn push(&self, request: JobRequest, volume: Arc<Volume>) -> Answer<View> {
         let full = || {
-            Refusal::new(Code::QueueFull, format!("{MOST_WAITING} jobs are waiting already"), "try again when one has ended")
+            Refusal::new(
+                Code::QueueFull,
+                format!("{MOST_WAITING} jobs are waiting already"),
+                "try again when one has ended",
+            )
         };
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
         let id = Id::new().map_err(|_| Refusal::internal())?;

@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! * `connections`: the accept loop, with its limits; `gate`: who may speak; `routes`: what there is to ask.
-//! * `volumes`: uploads; `jobs`: the queue and its journal; `runner`: one job at a time.
+//! * `header`, `volumes`: uploads; `jobs`: the queue and its journal; `runner`: one job at a time.
 //! * `supervisor`, `protocol`, `worker`: this process starts and watches a second one that reads files and runs
 //!   networks. No parser and no network runs here.
 //! * `rendezvous`: how viewers find the server; `error`: the table of refusals.
@@ -12,6 +12,7 @@ mod admission;
 mod connections;
 mod error;
 mod gate;
+mod header;
 mod id;
 mod jobs;
 mod protocol;
@@ -104,7 +105,10 @@ async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
     // One line for whoever started the server; the token stays in the file that only the user can read.
     let endpoint = rendezvous.endpoint().display().to_string();
     let version = env!("CARGO_PKG_VERSION");
-    output::line(&json!({ "port": port, "pid": std::process::id(), "version": version, "endpoint": endpoint }).to_string())?;
+    output::line(
+        &json!({ "port": port, "pid": std::process::id(), "version": version, "endpoint": endpoint })
+            .to_string(),
+    )?;
 
     let runner = tokio::spawn(runner::run(Arc::clone(&server)));
     let keeper = tokio::spawn(keep_house(Arc::clone(&server), options.exit_when_idle));
@@ -127,7 +131,9 @@ fn empty_folder(spool: &Path) -> Result<std::path::PathBuf> {
     make_private(spool)?;
     let folder = spool.join("volumes");
     match fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::write(&folder, error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::write(&folder, error));
+        }
         _ => make_private(&folder)?,
     }
     Ok(folder)
@@ -217,7 +223,11 @@ impl Server {
         let volume = self.volumes.get(&request.volume)?;
         if !volume.is_complete() {
             let message = "the volume's voxels are not all there";
-            return Err(Refusal::new(Code::VolumeIncomplete, message, "`GET /v1/volumes/ID` tells how many are"));
+            return Err(Refusal::new(
+                Code::VolumeIncomplete,
+                message,
+                "`GET /v1/volumes/ID` tells how many are",
+            ));
         }
         let work = Work {
             volume: volume.path.clone(),

@@ -126,7 +126,9 @@ pub(super) struct JobRequest {
 impl JobRequest {
     /// In the engine's words.
     pub(super) fn options(&self) -> SegmentOptions {
-        let region = self.region.map(|sides| IndexBox { start: sides.map(|[from, _]| from), end: sides.map(|[_, to]| to) });
+        let region = self
+            .region
+            .map(|sides| IndexBox { start: sides.map(|[from, _]| from), end: sides.map(|[_, to]| to) });
         SegmentOptions {
             speed: self.speed,
             mode: if self.precise { Mode::Precise } else { Mode::Compatible },

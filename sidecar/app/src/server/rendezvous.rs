@@ -135,7 +135,9 @@ pub(super) fn make_private(folder: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(Error::write(folder, error)),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(Error::write(folder, error));
+        }
         _ => {}
     }
     let metadata = fs::symlink_metadata(folder).map_err(|error| Error::read(folder, error))?;

@@ -17,11 +17,11 @@ use warp::{Buf, Filter, Rejection};
 
 use super::Server;
 use super::error::{Answer, Code, Refusal};
+use super::header::NewVolume;
 use super::id::Id;
 use super::jobs::{Job, State};
 use super::protocol::{Ask, Format, JobRequest, LABELS, TABLE};
 use super::rendezvous::Api;
-use super::volumes::NewVolume;
 
 /// Time between two pieces of a JSON body.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
@@ -54,9 +54,13 @@ pub(super) fn routes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
     let live = warp::path!("v1" / "live").and(warp::get()).map(|| "ok".into_response());
     let info = warp::path!("v1" / "info").and(warp::get()).and(with.clone()).then(info).map(answer);
     let tasks = warp::path!("v1" / "tasks").and(warp::get()).and(with.clone());
-    let tasks = tasks.then(|server: Arc<Server>| async move { server.supervisor.ask(Ask::Tasks).await.map(ok) }).map(answer);
+    let tasks = tasks
+        .then(|server: Arc<Server>| async move { server.supervisor.ask(Ask::Tasks).await.map(ok) })
+        .map(answer);
     let models = warp::path!("v1" / "models").and(warp::get()).and(with);
-    let models = models.then(|server: Arc<Server>| async move { server.supervisor.ask(Ask::Models).await.map(ok) }).map(answer);
+    let models = models
+        .then(|server: Arc<Server>| async move { server.supervisor.ask(Ask::Models).await.map(ok) })
+        .map(answer);
     let about = live.or(info).unify().or(tasks).unify().or(models).unify();
     about
         .or(volumes(Arc::clone(&server)))
@@ -90,7 +94,15 @@ fn volumes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
     let put = put.then(|id, Offset { offset }, length, body, server: Arc<Server>| async move {
         Ok(ok(server.volumes.get(&id)?.receive(offset, length, body).await?))
     });
-    create.map(answer).or(get.map(answer)).unify().or(delete.map(answer)).unify().or(put.map(answer)).unify().boxed()
+    create
+        .map(answer)
+        .or(get.map(answer))
+        .unify()
+        .or(delete.map(answer))
+        .unify()
+        .or(put.map(answer))
+        .unify()
+        .boxed()
 }
 
 /// `/v1/jobs`
@@ -180,12 +192,18 @@ fn rejected(rejection: &Rejection) -> Refusal {
     } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
         Refusal::new(Code::MethodNotAllowed, "this route takes other methods", "")
     } else {
-        Refusal::new(Code::BadRequest, "the request's parameters are not understood", "check names and values after `?`")
+        Refusal::new(
+            Code::BadRequest,
+            "the request's parameters are not understood",
+            "check names and values after `?`",
+        )
     }
 }
 
 /// Reads a JSON body. The gate has limited its length.
-async fn from_json<T: DeserializeOwned, B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Answer<T> {
+async fn from_json<T: DeserializeOwned, B: Buf>(
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Answer<T> {
     let mut bytes = Vec::new();
     tokio::pin!(body);
     loop {
@@ -202,15 +220,20 @@ async fn from_json<T: DeserializeOwned, B: Buf>(body: impl Stream<Item = Result<
             _ => return Err(Refusal::new(Code::Stalled, "the body did not come", "send it again")),
         }
     }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Refusal::new(Code::InvalidJson, error.to_string(), "check names and types of the fields"))
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Refusal::new(Code::InvalidJson, error.to_string(), "check names and types of the fields")
+    })
 }
 
 /// A job with a result.
 fn done(job: Arc<Job>) -> Answer<Arc<Job>> {
     match job.view().state {
         State::Done => Ok(job),
-        _ => Err(Refusal::new(Code::JobNotDone, "the job has no result", "`GET /v1/jobs/ID` tells how far it is")),
+        _ => Err(Refusal::new(
+            Code::JobNotDone,
+            "the job has no result",
+            "`GET /v1/jobs/ID` tells how far it is",
+        )),
     }
 }
 

@@ -54,7 +54,9 @@ async fn run_job(server: &Server, job: &Arc<Job>) -> Answer<()> {
             }
         };
         match heard {
-            Ok(Heard::Say(Say::Progress { stage, done, total })) if !is_cancelled => job.progress(stage, done, total),
+            Ok(Heard::Say(Say::Progress { stage, done, total })) if !is_cancelled => {
+                job.progress(stage, done, total)
+            }
             Ok(Heard::Say(Say::Progress { .. })) => {}
             Ok(Heard::Say(Say::Answer(table))) => return keep(job, table).await,
             Ok(Heard::Say(Say::Refused(refusal))) => return Err(refusal),
@@ -65,7 +67,11 @@ async fn run_job(server: &Server, job: &Arc<Job>) -> Answer<()> {
                 return Err(if is_cancelled {
                     cancelled()
                 } else {
-                    Refusal::new(Code::WorkerSilent, "the worker hung and was ended", "try again, or a smaller region")
+                    Refusal::new(
+                        Code::WorkerSilent,
+                        "the worker hung and was ended",
+                        "try again, or a smaller region",
+                    )
                 });
             }
         }

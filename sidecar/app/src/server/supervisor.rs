@@ -82,7 +82,8 @@ impl Supervisor {
             };
             worker.last_used = Instant::now();
             let (sender, words) = mpsc::unbounded_channel();
-            let heard = worker.conversations.lock().as_mut().map(|listeners| listeners.insert(number, sender));
+            let heard =
+                worker.conversations.lock().as_mut().map(|listeners| listeners.insert(number, sender));
             if heard.is_some() && worker.stdin.write_all(&line).await.is_ok() {
                 return Ok(Conversation { number, words });
             }
@@ -142,7 +143,11 @@ pub(super) fn died(why: &str) -> Refusal {
 /// Starts a worker: this program, with the same arguments, in its other role.
 fn start() -> Answer<Running> {
     let failed = |error: std::io::Error| {
-        Refusal::new(Code::WorkerDied, format!("the worker cannot be started: {}", error.kind()), "restart the program")
+        Refusal::new(
+            Code::WorkerDied,
+            format!("the worker cannot be started: {}", error.kind()),
+            "restart the program",
+        )
     };
     let program = std::env::current_exe().map_err(failed)?;
     let mut child = Command::new(program)

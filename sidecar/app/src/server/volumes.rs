@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
 use imaging::Grid;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use warp::Buf;
 
 use super::error::{Answer, Code, Refusal};
-use super::id::{Id, hexadecimal, is_hexadecimal};
+use super::header::NewVolume;
+use super::id::{Id, hexadecimal};
 use super::rendezvous::private;
 
 /// Volumes at a time.
@@ -30,73 +30,6 @@ const STALLED_AFTER: Duration = Duration::from_secs(10);
 const LEAST_BYTES_PER_SECOND: u64 = 64 << 10;
 /// Bytes that are written at a time.
 const PIECE: usize = 1 << 20;
-
-/// The header of a volume: what `POST /v1/volumes` takes.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewVolume {
-    /// Voxels along i, j, k; i runs fastest in the data.
-    dims: [usize; 3],
-    /// Of the samples, little endian.
-    dtype: Dtype,
-    /// What the matrix maps to.
-    space: Space,
-    /// Rows of the 4x4 matrix from `[i, j, k, 1]` to millimetres.
-    ijk_to_world: [f64; 16],
-    /// DICOM's code, where known.
-    #[serde(default)]
-    modality: Option<String>,
-    /// Of all voxels, in hexadecimal digits; checked when the last byte is there.
-    #[serde(default)]
-    sha256: Option<String>,
-    /// Samples per voxel; only 1 can be segmented.
-    #[serde(default)]
-    components: Option<u32>,
-    /// Names can tell who the patient is: taken, and forgotten.
-    #[serde(default, rename = "name")]
-    _name: IgnoredAny,
-}
-
-/// Types of samples: those that 3D Slicer holds.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Dtype {
-    Uint8,
-    Int8,
-    Int16,
-    Uint16,
-    Int32,
-    Uint32,
-    Float32,
-    Float64,
-}
-
-impl Dtype {
-    /// NRRD's name, and bytes of a sample.
-    fn nrrd(self) -> (&'static str, u64) {
-        match self {
-            Dtype::Uint8 => ("uint8", 1),
-            Dtype::Int8 => ("int8", 1),
-            Dtype::Int16 => ("int16", 2),
-            Dtype::Uint16 => ("uint16", 2),
-            Dtype::Int32 => ("int32", 4),
-            Dtype::Uint32 => ("uint32", 4),
-            Dtype::Float32 => ("float", 4),
-            Dtype::Float64 => ("double", 8),
-        }
-    }
-}
-
-/// Which way the world's axes point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-enum Space {
-    /// Right, anterior, superior: 3D Slicer, NIfTI.
-    #[serde(rename = "RAS")]
-    Ras,
-    /// Left, posterior, superior: DICOM, OHIF.
-    #[serde(rename = "LPS")]
-    Lps,
-}
 
 /// A volume in the spool.
 #[derive(Debug)]
@@ -143,62 +76,6 @@ impl Drop for Volume {
     }
 }
 
-impl NewVolume {
-    /// The grid in LPS, or what is wrong with the header.
-    fn grid(&self) -> Answer<Grid> {
-        let refused = |message: String| {
-            Refusal::new(Code::GeometryInvalid, message, "send `dims` and `ijk_to_world` as the viewer holds them")
-        };
-        let limits = formats::Limits::default();
-        let voxels = self.dims.iter().try_fold(1u64, |product, &side| product.checked_mul(side as u64));
-        if self.components.is_some_and(|components| components != 1) {
-            return Err(refused("images of several values per voxel cannot be segmented".to_owned()));
-        }
-        if self.dims.iter().any(|&side| side as u64 > limits.side) || voxels.is_none_or(|v| v > limits.voxels) {
-            let message = format!(
-                "{:?} voxels, at most {} along an axis and {} in all are taken",
-                self.dims, limits.side, limits.voxels
-            );
-            return Err(Refusal::new(Code::TooLarge, message, "send a part of the image"));
-        }
-        let matrix = &self.ijk_to_world;
-        if matrix[12..] != [0.0, 0.0, 0.0, 1.0] {
-            return Err(refused("the last row of `ijk_to_world` is not 0 0 0 1".to_owned()));
-        }
-        let sign = if self.space == Space::Ras { [-1.0, -1.0, 1.0] } else { [1.0; 3] };
-        // Adding 0 turns a negative zero into a zero.
-        let column = |c: usize| std::array::from_fn(|r| matrix[4 * r + c] * sign[r] + 0.0);
-        Grid::new(self.dims, [column(0), column(1), column(2)], column(3)).map_err(|error| refused(error.to_string()))
-    }
-
-    /// The header in NRRD's words. Rust writes numbers so that reading them gives the same bits.
-    fn nrrd(&self, grid: &Grid) -> String {
-        let vector = |[x, y, z]: [f64; 3]| format!("({x},{y},{z})");
-        let [a, b, c] = grid.axes.map(vector);
-        let [i, j, k] = grid.size;
-        let (kind, _) = self.dtype.nrrd();
-        let modality = self.modality.as_ref().map_or_else(String::new, |modality| format!("modality:={modality}\n"));
-        format!(
-            "NRRD0005\ntype: {kind}\ndimension: 3\nspace: left-posterior-superior\nsizes: {i} {j} {k}\n\
-             space directions: {a} {b} {c}\nspace origin: {}\nendian: little\nencoding: raw\n{modality}\n",
-            vector(grid.origin)
-        )
-    }
-
-    /// What is not checked elsewhere, since it goes into a file.
-    fn check_words(&self) -> Answer<()> {
-        let bad = |message: &str| Err(Refusal::new(Code::BadRequest, message, ""));
-        let is_code = |code: &String| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-        if self.modality.as_ref().is_some_and(|modality| !is_code(modality)) {
-            return bad("`modality` is no code of DICOM such as `CT` or `MR`");
-        }
-        if self.sha256.as_ref().is_some_and(|digits| !is_hexadecimal(digits, 64)) {
-            return bad("`sha256` is not 64 lower-case hexadecimal digits");
-        }
-        Ok(())
-    }
-}
-
 impl Volume {
     /// Makes the file, with its header.
     fn create(new: NewVolume, folder: &Path) -> Answer<Volume> {
@@ -208,8 +85,9 @@ impl Volume {
         let id = Id::new().map_err(|_| Refusal::internal())?;
         let path = folder.join(format!("{id}.nrrd"));
         let file = private(OpenOptions::new().create_new(true)).open(&path);
-        file.and_then(|mut file| file.write_all(header.as_bytes())).map_err(|error| Refusal::spool(&error))?;
-        let bytes = grid.len() as u64 * new.dtype.nrrd().1;
+        file.and_then(|mut file| file.write_all(header.as_bytes()))
+            .map_err(|error| Refusal::spool(&error))?;
+        let bytes = new.bytes(&grid);
         let state = State { received: 0, complete: false, touched: Instant::now() };
         Ok(Volume {
             id,
@@ -247,7 +125,11 @@ impl Volume {
         body: impl Stream<Item = Result<B, warp::Error>>,
     ) -> Answer<View> {
         let Ok(_upload) = self.upload.try_lock() else {
-            return Err(Refusal::new(Code::Conflict, "another upload of this volume is under way", "wait for its end"));
+            return Err(Refusal::new(
+                Code::Conflict,
+                "another upload of this volume is under way",
+                "wait for its end",
+            ));
         };
         let View { received, complete, .. } = self.view();
         if complete {
@@ -271,7 +153,11 @@ impl Volume {
         }
         result?;
         if written < length {
-            return Err(Refusal::new(Code::Stalled, "the body ended early", "go on with `offset` at `received`"));
+            return Err(Refusal::new(
+                Code::Stalled,
+                "the body ended early",
+                "go on with `offset` at `received`",
+            ));
         }
         if offset + written == self.bytes {
             self.finish().await?;
@@ -345,7 +231,11 @@ impl Volume {
 }
 
 fn stalled() -> Refusal {
-    Refusal::new(Code::Stalled, "the voxels came too slowly", "go on with `offset` at `received` of the volume")
+    Refusal::new(
+        Code::Stalled,
+        "the voxels came too slowly",
+        "go on with `offset` at `received` of the volume",
+    )
 }
 
 /// SHA-256 of a file from byte `from` on.
@@ -405,7 +295,8 @@ impl Volumes {
 
     /// Forgets volumes that nobody has asked for in `age`.
     pub(super) fn expire(&self, age: Duration) {
-        self.lock().retain(|_, volume| Arc::strong_count(volume) > 1 || volume.state().touched.elapsed() < age);
+        self.lock()
+            .retain(|_, volume| Arc::strong_count(volume) > 1 || volume.state().touched.elapsed() < age);
     }
 }
 
@@ -427,9 +318,14 @@ mod tests {
         (0..12i16).for_each(|value| file.write_all(&(value - 3).to_le_bytes()).unwrap());
         let text = std::fs::read(&volume.path).unwrap();
         assert!(!String::from_utf8_lossy(&text).contains("Doe"));
-        let image = formats::read(&volume.path, &formats::ReadOptions::default(), &imaging::Progress::silent()).unwrap();
+        let image =
+            formats::read(&volume.path, &formats::ReadOptions::default(), &imaging::Progress::silent())
+                .unwrap();
         assert_eq!(image.volume.grid, volume.grid);
-        assert_eq!(volume.grid.axes, [[0.7, 0.0, 0.0], [0.0, -0.9, 0.0], [-0.1, -0.300_000_000_000_000_04, 2.5]]);
+        assert_eq!(
+            volume.grid.axes,
+            [[0.7, 0.0, 0.0], [0.0, -0.9, 0.0], [-0.1, -0.300_000_000_000_000_04, 2.5]]
+        );
         assert_eq!(volume.grid.origin, [-12.25, 3.0, 1e-7]);
         assert_eq!((image.volume.voxels[[1, 1, 2]], image.source.modality()), (8.0, Some("CT")));
         let path = volume.path.clone();

@@ -115,7 +115,12 @@ impl Worker {
             Ask::Info => Ok(self.info()),
             Ask::Tasks => views::tasks(&self.store),
             Ask::Models => views::models(&self.store),
-            Ask::Check(work) => self.check(&work).map(|(_, need)| json!({ "memory_bytes": need })),
+            Ask::Check(work) => {
+                let (_, need) = self.check(&work)?;
+                // Without a runtime no job can be done: better said now.
+                self.engine()?;
+                Ok(json!({ "memory_bytes": need }))
+            }
             Ask::Segment(work) => self.segment(&work, progress),
             Ask::Export { folder, format } => export(&folder, format, progress),
             Ask::Cancel { .. } => Ok(Value::Null),
@@ -134,7 +139,8 @@ impl Worker {
 
     /// The device, or what is missing for it.
     fn info(&self) -> Value {
-        let memory = machine::memory().map(|memory| json!({ "total": memory.total, "available": memory.available }));
+        let memory =
+            machine::memory().map(|memory| json!({ "total": memory.total, "available": memory.available }));
         match self.engine() {
             Ok(engine) => {
                 let info = engine.runtime().info();
@@ -160,21 +166,43 @@ impl Worker {
         };
         if let Some(name) = request.structures.iter().find(|name| task.value(name).is_none()) {
             let message = format!("task `{}` has no structure `{name}`", task.id);
-            return Err(Refusal::new(Code::UnknownStructure, message, "`GET /v1/tasks` lists the structures"));
+            return Err(Refusal::new(
+                Code::UnknownStructure,
+                message,
+                "`GET /v1/tasks` lists the structures",
+            ));
         }
         let missing = self.store.missing(&task, request.speed);
         if !missing.is_empty() {
-            let message = format!("task `{}` needs models that are not installed: {}", task.id, missing.join(", "));
-            return Err(Refusal::new(Code::ModelMissing, message, format!("run `vesalius models install {}`", task.id)));
+            let message =
+                format!("task `{}` needs models that are not installed: {}", task.id, missing.join(", "));
+            return Err(Refusal::new(
+                Code::ModelMissing,
+                message,
+                format!("run `vesalius models install {}`", task.id),
+            ));
         }
-        if let Some(modality) = work.modality.as_ref().filter(|found| **found != task.modality && !request.force) {
+        if let Some(modality) =
+            work.modality.as_ref().filter(|found| **found != task.modality && !request.force)
+        {
             let message = format!("task `{}` is for {}, and the image is {modality}", task.id, task.modality);
-            return Err(Refusal::new(Code::ModalityMismatch, message, "choose another task, or send `force: true`"));
+            return Err(Refusal::new(
+                Code::ModalityMismatch,
+                message,
+                "choose another task, or send `force: true`",
+            ));
         }
         let options = request.options();
-        if options.region.is_some_and(|region| region.is_empty() || (0..3).any(|a| region.end[a] > work.grid.size[a])) {
+        if options
+            .region
+            .is_some_and(|region| region.is_empty() || (0..3).any(|a| region.end[a] > work.grid.size[a]))
+        {
             let message = format!("the region does not lie in an image of {:?} voxels", work.grid.size);
-            return Err(Refusal::new(Code::InvalidRegion, message, "`region` is [[i, i_end], [j, j_end], [k, k_end]]"));
+            return Err(Refusal::new(
+                Code::InvalidRegion,
+                message,
+                "`region` is [[i, i_end], [j, j_end], [k, k_end]]",
+            ));
         }
         let need = admission::check(&work.grid, &task, &options, &self.store)?;
         Ok((task, need))
@@ -185,11 +213,13 @@ impl Worker {
         let (task, _) = self.check(work)?;
         let image = formats::read(&work.volume, &ReadOptions::default(), progress).map_err(of_formats)?;
         let engine = self.engine()?;
-        let outcome = engine.segment(&image.volume, &task, &work.request.options(), progress).map_err(of_engine)?;
+        let outcome =
+            engine.segment(&image.volume, &task, &work.request.options(), progress).map_err(of_engine)?;
         let labels = &outcome.segmentation.labels;
         let bytes = labels.labels.as_slice().ok_or_else(Refusal::internal)?;
         write_whole(&work.folder.join(LABELS), bytes).map_err(|error| Refusal::spool(&error))?;
-        let mut warnings: Vec<String> = image.warnings.iter().map(|warning| warning.message.clone()).collect();
+        let mut warnings: Vec<String> =
+            image.warnings.iter().map(|warning| warning.message.clone()).collect();
         warnings.extend(outcome.provenance.warnings.iter().cloned());
         let table = Table {
             task: task.id.clone(),
@@ -207,7 +237,8 @@ fn progress(number: u64) -> Progress {
     let last: Mutex<Option<(String, Instant)>> = Mutex::new(None);
     Progress::new(move |report| {
         let mut last = lock(&last);
-        let told = last.as_ref().is_some_and(|(stage, when)| stage == report.stage && when.elapsed() < TELL_EVERY);
+        let told =
+            last.as_ref().is_some_and(|(stage, when)| stage == report.stage && when.elapsed() < TELL_EVERY);
         if told && report.done != report.total {
             return;
         }
@@ -269,6 +300,7 @@ fn of_engine(error: engine::Error) -> Refusal {
 
 /// What the readers and writers say.
 fn of_formats(error: formats::Error) -> Refusal {
-    let code = if matches!(error, formats::Error::Cancelled(_)) { Code::Cancelled } else { Code::ImageRefused };
+    let code =
+        if matches!(error, formats::Error::Cancelled(_)) { Code::Cancelled } else { Code::ImageRefused };
     Refusal::of(code, &error.into())
 }
