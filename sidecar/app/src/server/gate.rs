@@ -114,10 +114,11 @@ fn check_version(headers: &HeaderMap) -> Answer<()> {
         let message = format!("`{API_HEADER}` is no version such as `{API_MAJOR}.{API_MINOR}`");
         return Err(Refusal::new(Code::BadRequest, message, ""));
     };
-    if major == API_MAJOR && minor <= API_MINOR {
+    let (least, most) = ((API_MAJOR, 0), (API_MAJOR, API_MINOR));
+    if (least..=most).contains(&(major, minor)) {
         return Ok(());
     }
-    let older = (major, minor) > (API_MAJOR, API_MINOR);
+    let older = (major, minor) > most;
     let hint = if older {
         "update this program: `pip install --upgrade vesalius`"
     } else {

@@ -69,12 +69,21 @@ pub(super) struct View {
     error: Option<Refusal>,
 }
 
+/// What a job holds until it has ended.
+struct Task {
+    work: Work,
+    /// Keeps the file of the voxels.
+    _volume: Arc<Volume>,
+    /// A place in the queue; none once the job runs.
+    place: Option<OwnedSemaphorePermit>,
+}
+
 /// One job.
 pub(super) struct Job {
     pub(super) id: Id,
     pub(super) folder: PathBuf,
-    /// What it works on; none once it has ended.
-    work: Mutex<Option<(Work, Arc<Volume>, Option<OwnedSemaphorePermit>)>>,
+    /// None once it has ended.
+    task: Mutex<Option<Task>>,
     record: Mutex<Record>,
     view: watch::Sender<View>,
     stage: Mutex<Option<(String, Instant)>>,
@@ -116,7 +125,7 @@ impl Job {
         Job {
             id: record.id.clone(),
             folder,
-            work: Mutex::new(None),
+            task: Mutex::new(None),
             view: watch::Sender::new(View::of(&record)),
             record: Mutex::new(record),
             stage: Mutex::new(None),
@@ -145,7 +154,7 @@ impl Job {
         write(&self.folder, &next)?;
         *record = next;
         if state.is_final() {
-            *lock(&self.work) = None;
+            *lock(&self.task) = None;
             *lock(&self.ended) = Instant::now();
         }
         self.view.send_replace(View::of(&record));
@@ -180,10 +189,10 @@ impl Job {
 
     /// Takes the job out of the queue's count, and gives what to work on.
     pub(super) fn start(&self) -> Option<Work> {
-        let mut work = lock(&self.work);
-        let (work, _, permit) = work.as_mut()?;
-        *permit = None;
-        Some(work.clone())
+        let mut task = lock(&self.task);
+        let task = task.as_mut()?;
+        task.place = None;
+        Some(task.work.clone())
     }
 }
 
@@ -229,7 +238,7 @@ impl Jobs {
                 "try again when one has ended",
             )
         };
-        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
         let id = Id::new().map_err(|_| Refusal::internal())?;
         let folder = self.folder.join(id.as_str());
         make_private(&folder).map_err(|error| Refusal::of(Code::Internal, &error))?;
@@ -244,7 +253,7 @@ impl Jobs {
         let record = Record { id: id.clone(), request, created, state: State::Queued, error: None };
         write(&folder, &record)?;
         let job = Arc::new(Job::new(record, folder));
-        *lock(&job.work) = Some((work, volume, Some(permit)));
+        *lock(&job.task) = Some(Task { work, _volume: volume, place: Some(place) });
         lock(&self.jobs).insert(id, Arc::clone(&job));
         lock(&self.queue).push_back(Arc::clone(&job));
         self.arrived.notify_one();
