@@ -227,7 +227,12 @@ mod tests {
             for mode in [Some(&task.modes.default), task.modes.fast.as_ref(), task.modes.fastest.as_ref()] {
                 for part in mode.into_iter().flat_map(|mode| &mode.parts) {
                     let shipped = part.weights == "headneck";
-                    assert!(shipped || weights().contains_key(&part.weights), "{}: {}", task.id, part.weights);
+                    assert!(
+                        shipped || weights().contains_key(&part.weights),
+                        "{}: {}",
+                        task.id,
+                        part.weights
+                    );
                     assert!(part.labels.iter().all(|&value| usize::from(value) <= task.classes.len()));
                 }
                 for crop in mode.into_iter().filter_map(|mode| mode.crop.as_ref()) {

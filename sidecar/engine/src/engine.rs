@@ -69,7 +69,8 @@ impl Engine {
         }
         let installed = self.store.find(weights).ok_or_else(|| Error::no_model(weights))?;
         let (installed, model) = self.store.load(&installed, progress)?;
-        let is_wanted = |name: &str| folds.is_empty() || folds.iter().any(|fold| name == format!("fold_{fold}"));
+        let is_wanted =
+            |name: &str| folds.is_empty() || folds.iter().any(|fold| name == format!("fold_{fold}"));
         let mut chosen: Vec<_> = model.folds.iter().filter(|fold| is_wanted(&fold.name)).collect();
         if chosen.is_empty() {
             chosen = model.folds.iter().collect();

@@ -9,9 +9,9 @@ mod network;
 mod normalize;
 mod onto;
 mod options;
+mod postprocess;
 mod precision;
 mod predict;
-mod postprocess;
 mod preprocess;
 mod run;
 mod runtime;
@@ -28,7 +28,9 @@ pub use error::{Error, Result};
 pub use network::{Network, TakeScores};
 pub use options::{Mode, ModelUsed, Provenance, SegmentOptions, Upsampling};
 pub use predict::{PredictOptions, predict, predict_onto};
+pub use runtime::{
+    Attempt, Device, Fallback, Found, LEAST_MINOR_VERSION, Precision, Runtime, RuntimeInfo, RuntimeOptions,
+};
 pub use segment::Outcome;
 pub use store::{ImportRequest, InstalledModel, ModelStore, Origin};
 pub use task::{Speed, Task};
-pub use runtime::{Attempt, Device, Fallback, Found, LEAST_MINOR_VERSION, Precision, Runtime, RuntimeInfo, RuntimeOptions};

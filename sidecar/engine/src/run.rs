@@ -183,13 +183,15 @@ impl<'a> Run<'a> {
         }
         let Some(rough) = rough else { return Ok(Some(whole)) };
         let boxes = rough.labels.boxes();
-        let found = rough.wanted.iter().filter_map(|&value| boxes[usize::from(value)]).reduce(|a, b| a.union(&b));
+        let found =
+            rough.wanted.iter().filter_map(|&value| boxes[usize::from(value)]).reduce(|a, b| a.union(&b));
         Ok(found.map(|found| found.grown_mm(rough.margin_mm, grid)))
     }
 
     /// The image in the box; where upstream crops, it also cuts values to integers.
     pub(crate) fn cropped<'v>(&self, volume: &'v Volume, region: &IndexBox) -> Cow<'v, Volume> {
-        if *region == IndexBox::whole(&volume.grid) && self.options.region.is_none() && self.crop().is_none() {
+        if *region == IndexBox::whole(&volume.grid) && self.options.region.is_none() && self.crop().is_none()
+        {
             return Cow::Borrowed(volume);
         }
         let mut image = volume.cropped(region);
@@ -216,7 +218,9 @@ impl<'a> Run<'a> {
             let channels = std::slice::from_ref(image);
             let found = match target {
                 None => predict(channels, &model.plan, &mut model.networks, &options, self.progress)?,
-                Some(grid) => predict_onto(channels, grid, &model.plan, &mut model.networks, &options, self.progress)?,
+                Some(grid) => {
+                    predict_onto(channels, grid, &model.plan, &mut model.networks, &options, self.progress)?
+                }
             };
             labels.paint(&found, &lookup(&part.labels));
             self.models.push(model.used.clone());
@@ -227,7 +231,12 @@ impl<'a> Run<'a> {
     }
 
     /// What is left to do on the image's own grid.
-    pub(crate) fn finish(&mut self, volume: &Volume, labels: &mut LabelMap, rough: Option<&Rough>) -> Result<()> {
+    pub(crate) fn finish(
+        &mut self,
+        volume: &Volume,
+        labels: &mut LabelMap,
+        rough: Option<&Rough>,
+    ) -> Result<()> {
         if self.task.id == "vertebrae_pp_refined" {
             self.refine_vertebrae(volume, labels)?;
         }

@@ -103,9 +103,9 @@ impl ModelStore {
         if let Some((id, bytes)) = EMBEDDED.iter().find(|(id, _)| *id == weights) {
             return embedded(id, bytes).ok();
         }
-        let is_wanted = |name: &str| name == weights || dataset_number(name).is_some_and(|number| number == weights);
-        let installed_path =
-            entries(&self.root).into_iter().find(|path| stem(path).is_some_and(is_wanted));
+        let is_wanted =
+            |name: &str| name == weights || dataset_number(name).is_some_and(|number| number == weights);
+        let installed_path = entries(&self.root).into_iter().find(|path| stem(path).is_some_and(is_wanted));
         if let Some(model) = installed_path.and_then(|path| installed(&path).ok()) {
             return Some(model);
         }
@@ -144,9 +144,14 @@ impl ModelStore {
         let mut tasks = catalogue::tasks().to_vec();
         for path in entries(&self.root) {
             let (Some(id), Ok(header)) = (stem(&path), nnunet::describe(&path)) else { continue };
-            let published = dataset_number(id).is_some_and(|number| catalogue::weights().contains_key(&number));
+            let published =
+                dataset_number(id).is_some_and(|number| catalogue::weights().contains_key(&number));
             if !published && !tasks.iter().any(|task| task.id == id) {
-                tasks.push(Task::of_model(id, &header.plan, header.source.licence.as_deref().unwrap_or("unknown")));
+                tasks.push(Task::of_model(
+                    id,
+                    &header.plan,
+                    header.source.licence.as_deref().unwrap_or("unknown"),
+                ));
             }
         }
         tasks
@@ -163,7 +168,12 @@ impl ModelStore {
     /// # Errors
     ///
     /// [`Error::Model`] for anything that cannot be read or written, [`Error::ModelName`].
-    pub fn import(&self, path: &Path, request: &ImportRequest, progress: &Progress) -> Result<InstalledModel> {
+    pub fn import(
+        &self,
+        path: &Path,
+        request: &ImportRequest,
+        progress: &Progress,
+    ) -> Result<InstalledModel> {
         let mut model = nnunet::import(path, &nnunet::ImportOptions::default(), progress)?;
         let dataset = model.source.name.split('/').next().unwrap_or(&model.plan.dataset).to_owned();
         let id = request.name.clone().unwrap_or_else(|| dataset.clone());
@@ -183,10 +193,15 @@ impl ModelStore {
     /// # Errors
     ///
     /// [`Error::Model`] when the file is damaged: every hash in it is checked.
-    pub(crate) fn load(&self, model: &InstalledModel, progress: &Progress) -> Result<(InstalledModel, Model)> {
+    pub(crate) fn load(
+        &self,
+        model: &InstalledModel,
+        progress: &Progress,
+    ) -> Result<(InstalledModel, Model)> {
         match &model.origin {
             Origin::Embedded => {
-                let bytes = EMBEDDED.iter().find(|(id, _)| *id == model.id).map_or(&[][..], |(_, bytes)| bytes);
+                let bytes =
+                    EMBEDDED.iter().find(|(id, _)| *id == model.id).map_or(&[][..], |(_, bytes)| bytes);
                 Ok((model.clone(), nnunet::load_bytes(bytes)?))
             }
             Origin::Installed(path) => Ok((model.clone(), nnunet::load(path)?)),
@@ -224,7 +239,8 @@ impl ModelStore {
     /// [`Error::ModelMissing`] when there is no such file.
     pub fn remove(&self, id: &str) -> Result<PathBuf> {
         let file = entries(&self.root).into_iter().find(|path| {
-            stem(path).is_some_and(|name| name == id || dataset_number(name).is_some_and(|number| number == id))
+            stem(path)
+                .is_some_and(|name| name == id || dataset_number(name).is_some_and(|number| number == id))
         });
         let path = file.ok_or_else(|| Error::no_model(id))?;
         fs::remove_file(&path).map_err(Error::folder(&path))?;
@@ -248,7 +264,8 @@ fn stem(path: &Path) -> Option<&str> {
 /// Name of a folder such as `Dataset297_TotalSegmentator_total_3mm_1559subj` that holds a model.
 fn dataset_folder(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?;
-    (dataset_number(name).is_some() && nnunet::models_in(path).is_ok_and(|models| models.len() == 1)).then_some(name)
+    (dataset_number(name).is_some() && nnunet::models_in(path).is_ok_and(|models| models.len() == 1))
+        .then_some(name)
 }
 
 /// `297` of `Dataset297_...`, without leading zeros.

@@ -28,6 +28,9 @@ pub struct Task {
     /// sRGB for structures that the terminology table has no colour for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub colors: BTreeMap<String, [u8; 3]>,
+    /// Structures of which only the largest piece is kept, pieces joined through faces, edges or corners.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep_largest: Vec<String>,
     /// The same structures at several resolutions.
     pub modes: Modes,
 }
@@ -160,6 +163,7 @@ impl Task {
             caution: String::new(),
             classes,
             colors: BTreeMap::new(),
+            keep_largest: Vec::new(),
             modes: Modes {
                 default: Mode {
                     spacing: None,

@@ -98,11 +98,13 @@ mod tests {
         for (n, mix) in values.iter().enumerate() {
             for (at, &value) in mix.iter().enumerate() {
                 let rows = 10 * n + 5 + 6 * at / mix.len()..10 * n + 5 + 6 * (at + 1) / mix.len();
-                labels.labels.slice_axis_mut(Axis(0), rows.into()).indexed_iter_mut().for_each(|((_, j, i), label)| {
-                    if (7..13).contains(&j) && (7..13).contains(&i) {
-                        *label = value;
-                    }
-                });
+                labels.labels.slice_axis_mut(Axis(0), rows.into()).indexed_iter_mut().for_each(
+                    |((_, j, i), label)| {
+                        if (7..13).contains(&j) && (7..13).contains(&i) {
+                            *label = value;
+                        }
+                    },
+                );
             }
         }
         (labels, task)

@@ -1,11 +1,12 @@
 """Dice of the trained model on the 16 cases that it never saw, by nnU-Net and by Vesalius, and of one against the other.
 
-    python evaluate.py DATA WORK VESALIUS    # VESALIUS: the program; its built-in model must be the one of WORK
+    python evaluate.py DATA WORK VESALIUS    # VESALIUS: the program, built with the model of WORK
 
-Prints one table; nnU-Net's predictions are kept in WORK/validation and not made again.
+Prints one table. "Imported" is the checkpoint of WORK as `vesalius models import` reads it, nothing cleaned up: what
+nnU-Net predicts. "Built in" is the task `headneck`, which keeps the largest piece of each organ.
+nnU-Net's predictions are kept in WORK/validation and not made again.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -58,36 +59,40 @@ def predict_with_nnunet(output):
     predictor.predict_from_files_sequential([i for i, _ in missing], [o for _, o in missing], save_probabilities=False, overwrite=True)
 
 
-def predict_with_vesalius(program, output):
+def predict_with_vesalius(program, task, output):
+    output.mkdir(parents=True, exist_ok=True)
     for case in cases():
         subprocess.run(
             [program, "segment", "-i", DATA / "validation" / f"{case}_ct.nii.gz", "-o", output / f"{case}.nii.gz", "--ml",
-             "--task", "headneck", "--precision", "fp32", "--quiet"],
+             "--task", task, "--precision", "fp32", "--quiet"],
             check=True, stdout=subprocess.DEVNULL,
         )
 
 
+def scores(first, second):
+    return numpy.array([[dice(first(case), second(case), value) for value in range(1, 6)] for case in cases()])
+
+
 if __name__ == "__main__":
-    nnunet, vesalius = WORK / "validation" / "nnunet", WORK / "validation" / "vesalius"
-    nnunet.mkdir(parents=True, exist_ok=True)
-    vesalius.mkdir(parents=True, exist_ok=True)
-    predict_with_nnunet(nnunet)
+    folder = WORK / "validation"
+    (folder / "nnunet").mkdir(parents=True, exist_ok=True)
+    predict_with_nnunet(folder / "nnunet")
+
+    def result(name):
+        return lambda case: labels(folder / name / f"{case}.nii.gz")
+
+    rows = {"nnU-Net against the contours": scores(truth, result("nnunet"))}
     if len(sys.argv) > 3:
-        predict_with_vesalius(sys.argv[3], vesalius)
-    rows = {"nnU-Net against the contours": [], "Vesalius against the contours": [], "Vesalius against nnU-Net": []}
-    for case in cases():
-        drawn, theirs = truth(case), labels(nnunet / f"{case}.nii.gz")
-        rows["nnU-Net against the contours"].append([dice(drawn, theirs, v) for v in range(1, 6)])
-        if (vesalius / f"{case}.nii.gz").exists():
-            ours = labels(vesalius / f"{case}.nii.gz")
-            rows["Vesalius against the contours"].append([dice(drawn, ours, v) for v in range(1, 6)])
-            rows["Vesalius against nnU-Net"].append([dice(theirs, ours, v) for v in range(1, 6)])
+        program = sys.argv[3]
+        model = WORK / "results" / DATASET / "HeadNeckTrainer__nnUNetPlans__3d_fullres"
+        subprocess.run([program, "models", "import", model, "--name", "headneck_imported"], check=True, stdout=subprocess.DEVNULL)
+        predict_with_vesalius(program, "headneck_imported", folder / "imported")
+        predict_with_vesalius(program, "headneck", folder / "built_in")
+        rows["imported against the contours"] = scores(truth, result("imported"))
+        rows["built in against the contours"] = scores(truth, result("built_in"))
+        rows["imported against nnU-Net"] = scores(result("nnunet"), result("imported"))
     print(f"{'mean Dice, ' + str(len(cases())) + ' cases':32s}" + "".join(f"{name:>21s}" for name in NAMES) + f"{'mean':>9s}")
     for title, values in rows.items():
-        if values:
-            mean = numpy.mean(values, axis=0)
-            print(f"{title:32s}" + "".join(f"{value:21.4f}" for value in mean) + f"{mean.mean():9.4f}")
-    same = rows["Vesalius against nnU-Net"]
-    if same:
-        print(f"lowest Dice of one case and organ, Vesalius against nnU-Net: {numpy.min(same):.5f}")
-    print(json.dumps({title: numpy.mean(values, axis=0).round(4).tolist() for title, values in rows.items() if values}))
+        print(f"{title:32s}" + "".join(f"{value:21.4f}" for value in values.mean(axis=0)) + f"{values.mean():9.4f}")
+    if "imported against nnU-Net" in rows:
+        print(f"lowest Dice of one case and organ, imported against nnU-Net: {rows['imported against nnU-Net'].min():.5f}")
