@@ -20,7 +20,7 @@ pub(super) struct Order {
 }
 
 /// What the worker can do.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Ask {
     /// The device and the memory of this machine.

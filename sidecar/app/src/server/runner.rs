@@ -40,8 +40,8 @@ async fn run_job(server: &Server, job: &Arc<Job>) -> Answer<()> {
     let Some(work) = job.start() else { return Err(Refusal::internal()) };
     let started = Arc::clone(job);
     blocking(move || started.set(State::Running, None)).await?;
-    let mut conversation = server.supervisor.order(Ask::Segment(work)).await?;
-    let mut is_cancelled = false;
+    let mut conversation = server.supervisor.order(Ask::Segment(work.clone())).await?;
+    let (mut is_cancelled, mut was_heard, mut tries) = (false, false, 1);
     loop {
         let patience = if is_cancelled { STOP_WITHIN } else { SILENT_AFTER };
         let heard = tokio::select! {
@@ -53,6 +53,7 @@ async fn run_job(server: &Server, job: &Arc<Job>) -> Answer<()> {
                 continue;
             }
         };
+        was_heard |= matches!(heard, Ok(Heard::Say(_)));
         match heard {
             Ok(Heard::Say(Say::Progress { stage, done, total })) if !is_cancelled => {
                 job.progress(stage, done, total)
@@ -61,6 +62,11 @@ async fn run_job(server: &Server, job: &Arc<Job>) -> Answer<()> {
             Ok(Heard::Say(Say::Answer(table))) => return keep(job, table).await,
             Ok(Heard::Say(Say::Refused(refusal))) => return Err(refusal),
             Ok(Heard::Died(_)) if is_cancelled => return Err(cancelled()),
+            // It had died before it could hear of the job, and nobody had noticed.
+            Ok(Heard::Died(_)) if !was_heard && tries == 1 => {
+                tries += 1;
+                conversation = server.supervisor.order(Ask::Segment(work.clone())).await?;
+            }
             Ok(Heard::Died(why)) => return Err(died(&why)),
             Err(_) => {
                 server.supervisor.kill().await;

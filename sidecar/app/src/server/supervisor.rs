@@ -92,8 +92,16 @@ impl Supervisor {
         Err(died("the worker cannot be reached"))
     }
 
-    /// Asks something that takes seconds at most.
+    /// Asks something that takes seconds at most. A worker that died unnoticed while it had nothing to do costs nobody
+    /// an answer: the next one is asked.
     pub(super) async fn ask(&self, ask: Ask) -> Answer<Value> {
+        match self.ask_once(ask.clone()).await {
+            Err(refusal) if refusal.code == Code::WorkerDied => self.ask_once(ask).await,
+            answer => answer,
+        }
+    }
+
+    async fn ask_once(&self, ask: Ask) -> Answer<Value> {
         let mut conversation = self.order(ask).await?;
         let answer = async {
             loop {

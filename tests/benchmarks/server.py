@@ -1,0 +1,202 @@
+"""Load and violence against a running `vesalius serve`, over plain sockets: how fast it answers while it works, what
+copying a volume costs, and what is lost when its processes are killed. Standard library only.
+
+    python tests/benchmarks/server.py target/release/vesalius [KILLS]
+"""
+
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+IDENTITY = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+
+
+class Server:
+    """A server that was started here."""
+
+    def __init__(self, binary, home):
+        self.process = subprocess.Popen(
+            [binary, "serve", "--port", "0"], env=os.environ | {"VESALIUS_HOME": home}, stdout=subprocess.PIPE
+        )
+        said = json.loads(self.process.stdout.readline())
+        with open(said["endpoint"]) as file:
+            self.endpoint = json.load(file)
+
+    def ask(self, method, path, body=None, kind="application/json"):
+        """Status and bytes of an answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.endpoint["port"], timeout=60)
+        headers = {"Authorization": "Bearer " + self.endpoint["token"]}
+        if body is not None:
+            headers["Content-Type"] = kind
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        data = response.read()
+        connection.close()
+        return response.status, data
+
+    def upload(self, dims, data):
+        """The id of a volume with these voxels."""
+        header = {"dims": dims, "dtype": "int16", "space": "LPS", "ijk_to_world": IDENTITY, "modality": "CT"}
+        volume = json.loads(self.ask("POST", "/v1/volumes", json.dumps(header))[1])["id"]
+        status, _ = self.ask("PUT", f"/v1/volumes/{volume}/data?offset=0", data, "application/octet-stream")
+        assert status == 200, status
+        return volume
+
+    def start(self, volume):
+        """Status and view of a new job."""
+        status, data = self.ask("POST", "/v1/jobs", json.dumps({"volume": volume, "task": "headneck"}))
+        return status, json.loads(data)
+
+    def job(self, job):
+        return json.loads(self.ask("GET", f"/v1/jobs/{job}")[1])
+
+    def worker(self):
+        """The worker's process number, if there is one."""
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True).stdout.split()
+        return int(found[0]) if found else None
+
+    def peak_mib(self):
+        with open(f"/proc/{self.process.pid}/status") as file:
+            return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))
+
+
+def latency(server, title, seconds=10):
+    """Times of `/v1/live`, each on a connection of its own."""
+    times, end = [], time.time() + seconds
+    while time.time() < end:
+        began = time.perf_counter()
+        assert server.ask("GET", "/v1/live") == (200, b"ok")
+        times.append(1000 * (time.perf_counter() - began))
+        time.sleep(0.005)
+    times.sort()
+    share = lambda part: times[min(len(times) - 1, int(part * len(times)))]
+    print(f"{title}: {len(times)} answers, p50 {share(0.5):.1f} ms, p99 {share(0.99):.1f} ms, most {times[-1]:.1f} ms")
+
+
+def half_open(server, count, stop):
+    """Keeps `count` connections that have sent half a head; those that are closed are opened again."""
+    held = []
+    while not stop.is_set():
+        if len(held) >= count:
+            held.pop(0).close()
+        connection = socket.create_connection(("127.0.0.1", server.endpoint["port"]))
+        connection.send(b"GET /v1/live HTTP/1.1\r\nHost:")
+        held.append(connection)
+        time.sleep(0.002)
+
+
+def clients(server, stop):
+    """Asks for the jobs again and again."""
+    while not stop.is_set():
+        assert server.ask("GET", "/v1/jobs")[0] == 200
+        time.sleep(0.5)
+
+
+def load(server):
+    """Latency alone, with a job, and with a job and a crowd."""
+    latency(server, "idle")
+    dims = [512, 512, 400]
+    volume = server.upload(dims, bytes(2 * 512 * 512 * 400))
+    _, job = server.start(volume)
+    latency(server, "a job runs")
+    stop = threading.Event()
+    crowd = [threading.Thread(target=clients, args=(server, stop)) for _ in range(100)]
+    crowd.append(threading.Thread(target=half_open, args=(server, 900, stop)))
+    for thread in crowd:
+        thread.start()
+    latency(server, "a job, 100 clients, 900 half-open connections")
+    stop.set()
+    for thread in crowd:
+        thread.join()
+    state = server.job(job["id"])["state"]
+    server.ask("DELETE", f"/v1/jobs/{job['id']}")
+    print(f"the job was {state}; most memory of the supervisor {server.peak_mib():.1f} MiB")
+
+
+def copying(server):
+    """A volume of 300 MiB against a plain socket."""
+    data = bytes(2 * 512 * 512 * 600)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def sink():
+        connection, _ = listener.accept()
+        with tempfile.TemporaryFile() as file:
+            while piece := connection.recv(1 << 20):
+                file.write(piece)
+        connection.send(b"x")
+
+    plain, ours = [], []
+    for _ in range(5):
+        thread = threading.Thread(target=sink)
+        thread.start()
+        began = time.perf_counter()
+        connection = socket.create_connection(listener.getsockname())
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1)
+        plain.append(time.perf_counter() - began)
+        thread.join()
+        began = time.perf_counter()
+        volume = server.upload([512, 512, 600], data)
+        ours.append(time.perf_counter() - began)
+        server.ask("DELETE", f"/v1/volumes/{volume}")
+    plain, ours = sorted(plain)[2], sorted(ours)[2]
+    print(f"300 MiB: {ours:.2f} s, plain socket to file {plain:.2f} s, {ours / plain:.2f} times; "
+          f"supervisor {server.peak_mib():.1f} MiB")
+
+
+def violence(binary, home, kills):
+    """Kills worker or supervisor at random moments; every acknowledged job must have an honest end."""
+    seeds, ends, lost = random.Random(1), {}, 0
+    server = Server(binary, home)
+    dims, data = [96, 96, 64], os.urandom(2 * 96 * 96 * 64)
+    for _ in range(kills):
+        volume = server.upload(dims, data)
+        status, job = server.start(volume)
+        assert status == 202, job
+        time.sleep(seeds.random() * 1.2)
+        if seeds.random() < 0.5:
+            if worker := server.worker():
+                os.kill(worker, signal.SIGKILL)
+        else:
+            server.process.kill()
+            server.process.wait()
+            server = Server(binary, home)
+        while (view := server.job(job["id"])).get("state") in ("queued", "running"):
+            time.sleep(0.05)
+        end = (view.get("error") or {}).get("code") or view.get("state")
+        ends[end] = ends.get(end, 0) + 1
+        if view.get("state") == "done":
+            labels = server.ask("GET", f"/v1/jobs/{job['id']}/labels")[1]
+            lost += len(labels) != 96 * 96 * 64
+        lost += end not in ("done", "worker_died", "interrupted")
+        if server.ask("GET", f"/v1/volumes/{volume}")[0] == 200:
+            server.ask("DELETE", f"/v1/volumes/{volume}")
+    print(f"{kills} kills: {ends}, lost or half-written {lost}")
+    server.process.terminate()
+    assert server.process.wait() == 0
+
+
+def main():
+    binary = os.path.abspath(sys.argv[1])
+    with tempfile.TemporaryDirectory() as home:
+        began = time.perf_counter()
+        server = Server(binary, home)
+        print(f"up in {1000 * (time.perf_counter() - began):.0f} ms, {server.peak_mib():.1f} MiB")
+        copying(server)
+        load(server)
+        server.process.terminate()
+        assert server.process.wait() == 0
+        violence(binary, home, int(sys.argv[2]) if len(sys.argv) > 2 else 30)
+
+
+if __name__ == "__main__":
+    main()
