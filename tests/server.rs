@@ -1,5 +1,7 @@
 //! `vesalius serve` over real sockets: who is let in, what a job gives, and what becomes of it when things break.
 
+mod results;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -176,49 +178,6 @@ fn uploads_are_resumed_and_checked() {
     assert_eq!(sidecar.delete(&format!("/v1/volumes/{id}")).status, 204);
     assert_eq!(refused(&sidecar.get(&format!("/v1/volumes/{id}"))), (404, "not_found".into()));
     assert_eq!(std::fs::read_dir(home.path().join("run/spool/volumes")).unwrap().count(), 0);
-}
-
-#[test]
-fn a_job_gives_the_labels_of_the_command_line() {
-    let home = home();
-    let sidecar = Sidecar::start(home.path(), &["--device", "cpu"]);
-    let (voxels, grid) = image("example_ct_sm.nii.gz");
-    let volume = upload(&sidecar, &header(&grid), &voxels);
-    let job = start(&sidecar, &volume, "fastest");
-    let last = follow(&sidecar, &job, has_ended);
-    assert_eq!(last["state"], "done", "{last}");
-
-    let output = home.path().join("seg.nii.gz");
-    let input = reference("golden/input/example_ct_sm.nii.gz");
-    let output_text = output.to_str().unwrap();
-    let ran = program::run(
-        home.path(),
-        &["segment", "-i", &input, "-o", output_text, "--ml", "-ta", "total", "-ff", "-d", "cpu", "-q"],
-    );
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    let read =
-        |path: &Path| formats::read_segmentation(path, &ReadOptions::default(), &Progress::silent()).unwrap();
-    let expected = read(&output).labels;
-    let labels = sidecar.get(&format!("/v1/jobs/{job}/labels"));
-    assert_eq!(labels.body, expected.labels.as_slice().unwrap());
-    assert!(labels.body.iter().any(|&label| label != 0), "the networks find something");
-
-    let table = sidecar.get(&format!("/v1/jobs/{job}/segmentation")).json();
-    let counts = expected.counts();
-    assert_eq!(table["segments"].as_array().unwrap().len(), 117);
-    for row in table["segments"].as_array().unwrap() {
-        let voxels = counts[row["value"].as_u64().unwrap() as usize];
-        assert_eq!(row["voxels"], voxels, "{row}");
-        let ml = voxels as f64 * grid.determinant().abs() / 1000.0;
-        assert!((row["volume_ml"].as_f64().unwrap() - ml).abs() < 1e-9, "{row}");
-    }
-    assert_eq!(table["segments"][4]["id"], "total.liver");
-    assert_eq!(table["segments"][4]["terminology"]["type"]["value"], "10200004");
-    for (format, name) in [("nifti", "a.nii.gz"), ("seg.nrrd", "a.seg.nrrd")] {
-        let file = home.path().join(name);
-        std::fs::write(&file, sidecar.get(&format!("/v1/jobs/{job}/labels?format={format}")).body).unwrap();
-        assert_eq!(read(&file).labels.labels, expected.labels, "{format}");
-    }
 }
 
 #[cfg(unix)]

@@ -24,6 +24,9 @@ use crate::{Error, Result, machine};
 /// Steps are told at most this often; the first and the last of a stage always.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
+/// Time for what runs to stop when the supervisor is gone.
+const END_WITHIN: Duration = Duration::from_secs(10);
+
 /// A worker: its models, and the engine once it was needed.
 struct Worker {
     store: ModelStore,
@@ -68,7 +71,7 @@ pub(crate) fn run(store: ModelStore, mut runtime: RuntimeOptions) -> Result<()> 
         };
         worker.begin(order);
     }
-    // The supervisor is gone, and nobody waits for what still runs.
+    worker.end();
     std::process::exit(0);
 }
 
@@ -107,6 +110,16 @@ impl Worker {
                 Err(_) => say(number, Say::Refused(Refusal::internal())),
             }
         });
+    }
+
+    /// The supervisor is gone, and nobody waits for what still runs. Networks that run while a program exits crash it,
+    /// so they are stopped first.
+    fn end(&self) {
+        lock(&self.running).values().for_each(Progress::cancel);
+        let began = Instant::now();
+        while !lock(&self.running).is_empty() && began.elapsed() < END_WITHIN {
+            std::thread::sleep(TELL_EVERY);
+        }
     }
 
     /// Does what is asked.
