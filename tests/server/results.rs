@@ -55,6 +55,37 @@ fn a_job_gives_the_labels_of_the_command_line() {
 }
 
 #[test]
+fn the_built_in_model_gives_the_labels_of_the_command_line() {
+    let home = tempfile::tempdir().unwrap();
+    let sidecar = Sidecar::start(home.path(), &["--device", "cpu"]);
+    let (voxels, grid) = image("example_ct_sm.nii.gz");
+    let volume = upload(&sidecar, &header(&grid), &voxels);
+    let job = sidecar.post("/v1/jobs", &json!({ "volume": volume, "task": "headneck" })).json();
+    let job = job["id"].as_str().unwrap();
+    assert_eq!(follow(&sidecar, job, has_ended)["state"], "done");
+    let input = reference("golden/input/example_ct_sm.nii.gz");
+    let output = home.path().join("seg.seg.nrrd");
+    let arguments = [
+        "segment",
+        "-q",
+        "-i",
+        &input,
+        "-o",
+        output.to_str().unwrap(),
+        "--ml",
+        "-ta",
+        "headneck",
+        "-d",
+        "cpu",
+    ];
+    let ran = program::run(home.path(), &arguments);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let expected = formats::read_segmentation(&output, &ReadOptions::default(), &Progress::silent()).unwrap();
+    let labels = sidecar.get(&format!("/v1/jobs/{job}/labels")).body;
+    assert_eq!(labels, expected.labels.labels.as_slice().unwrap());
+}
+
+#[test]
 fn every_geometry_and_type_gives_the_labels_of_the_command_line() {
     let home = home();
     let sidecar = Sidecar::start(home.path(), &["--device", "cpu"]);
