@@ -20,6 +20,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("tokio", &["vesalius"]),
     ("warp", &["vesalius"]),
+    ("hyper-util", &["vesalius"]),
+    ("futures-util", &["vesalius"]),
+    ("getrandom", &["vesalius"]),
     ("clap", &["vesalius"]),
     ("directories", &["vesalius"]),
     ("indicatif", &["vesalius"]),
