@@ -25,8 +25,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Cancelled`] within one patch of the request to stop, [`Error::ModelMissing`] and
-    /// [`Error::UnknownStructure`] before anything is computed, or what the runtime says.
+    /// [`crate::Error::Cancelled`] within one patch of the request to stop, [`crate::Error::ModelMissing`] and
+    /// [`crate::Error::UnknownStructure`] before anything is computed, or what the runtime says.
     pub fn segment(
         &self,
         volume: &Volume,
