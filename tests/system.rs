@@ -2,6 +2,7 @@
 
 mod cli;
 mod download;
+mod geometry;
 mod golden;
 mod help;
 mod install;
