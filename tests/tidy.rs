@@ -34,7 +34,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("zip", &["nnunet", "formats"]),
     ("nifti", &["formats"]),
     ("dicom-object", &["formats"]),
-    ("dicom-pixeldata", &["formats"]),
     ("flate2", &["formats", "nnunet", "preview"]),
     ("png", &["formats"]),
     ("fontdue", &["preview"]),
