@@ -1,0 +1,34 @@
+"""Segment medical images with the Vesalius engine of this computer.
+
+`segment` does it in one call; `Client` and `Steps` do it in short steps, for programs with a window.
+Only the standard library is used, and NumPy by `segment`.
+"""
+
+from .client import Client, Result
+from .endpoint import Endpoint, home_folder
+from .errors import (
+    Cancelled,
+    ConnectionLost,
+    EngineMissing,
+    EngineUntrusted,
+    Refused,
+    VersionMismatch,
+    VesaliusError,
+)
+from .steps import Progress, Steps
+
+__all__ = [
+    "Cancelled",
+    "Client",
+    "ConnectionLost",
+    "Endpoint",
+    "EngineMissing",
+    "EngineUntrusted",
+    "Progress",
+    "Refused",
+    "Result",
+    "Steps",
+    "VersionMismatch",
+    "VesaliusError",
+    "home_folder",
+]
