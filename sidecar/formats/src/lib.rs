@@ -7,13 +7,15 @@
 //! * [`nifti`]: NIfTI-1 and NIfTI-2, plain or gzip. The only place that knows RAS.
 //! * [`nrrd`]: `.nrrd` volumes and Slicer's `.seg.nrrd`.
 //! * [`dicom`]: series in, segmentations and contours out.
-//! * [`gzip`], [`zip`], [`png`]: containers.
+//! * [`read_groups`]: every image of an upload, such as those of a diffusion series.
+//! * [`gzip`], [`zip`], [`multipart`], [`png`]: containers.
 //!
 //! Nothing here panics on bad bytes, or allocates far more than a good file of that length would need. What is
 //! ambiguous is an [`Error`] with [`Error::choices`]; what was mended is a [`Warning`].
 
 pub mod dicom;
 pub mod gzip;
+pub mod multipart;
 pub mod nifti;
 pub mod nrrd;
 pub mod png;
@@ -22,6 +24,7 @@ pub mod zip;
 mod atomic;
 mod error;
 mod geometry;
+mod groups;
 mod read;
 mod samples;
 mod source;
@@ -29,6 +32,7 @@ mod stream;
 mod write;
 
 pub use error::{Choice, Error, Result, Warning};
+pub use groups::{Container, Group, Groups, read_groups};
 pub use read::{read, read_bytes, read_header, read_segmentation};
 pub use samples::Sample;
 pub use source::{Format, Image, Info, Limits, ReadOptions, Source};

@@ -82,7 +82,7 @@ pub fn read_header(path: &Path, options: &ReadOptions, progress: &Progress) -> R
 }
 
 /// The format of the bytes that a stream begins with.
-fn format(stream: &Stream<'_>) -> Result<Format> {
+pub(crate) fn format(stream: &Stream<'_>) -> Result<Format> {
     let head = stream.head();
     let unknown = |detail: &str| Err(Error::UnknownFormat { detail: detail.to_owned() });
     if nifti::announced(head).is_some() {
@@ -124,13 +124,13 @@ fn of_files(files: Vec<(String, Vec<u8>)>, options: &ReadOptions, progress: &Pro
     Ok(of_series(dicom::read_files(files, &dicom_options(options), progress)?))
 }
 
-fn of_series(series: dicom::Series) -> Image {
+pub(crate) fn of_series(series: dicom::Series) -> Image {
     let dicom::Series { volume, source, warnings } = series;
     let warnings = warnings.iter().map(|warning| Warning::new(warning.code(), warning.to_string())).collect();
     Image { volume, source: Source::Dicom(Box::new(source)), warnings }
 }
 
-fn dicom_options(options: &ReadOptions) -> dicom::Options {
+pub(crate) fn dicom_options(options: &ReadOptions) -> dicom::Options {
     dicom::Options {
         choose: options.resolve.clone(),
         maximum_files: options.limits.files as usize,

@@ -31,7 +31,18 @@ const MOST_NOT_FINITE: f64 = 0.01;
 /// Reads one series.
 pub(crate) fn read(given: Vec<Given>, options: &Options, progress: &Progress) -> Result<Series, Error> {
     let found = files::scan(given, progress)?;
-    let Chosen { slices, plane, mut warnings } = series::choose(&found, options)?;
+    let chosen = series::choose(&found, options)?;
+    assemble(chosen, found.total, options, progress)
+}
+
+/// Reads the chosen slices, of `total` files.
+pub(crate) fn assemble(
+    chosen: Chosen,
+    total: usize,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Series, Error> {
+    let Chosen { slices, plane, mut warnings } = chosen;
     let least = options.minimum_slices.max(2);
     let (Some(first), true) = (slices.first(), slices.len() >= least) else {
         return Err(Error::TooFewSlices { found: slices.len(), least });
@@ -46,7 +57,7 @@ pub(crate) fn read(given: Vec<Given>, options: &Options, progress: &Progress) ->
     }
     honest(&slices)?;
     warnings.extend(stack.warnings.iter().cloned());
-    let context = Context { hounsfield: is_ct(first), total: found.total };
+    let context = Context { hounsfield: is_ct(first), total };
     context.remarks(&slices, &stack, &mut warnings)?;
     let shape = [slices.len(), storage.rows, storage.columns];
     let mut voxels = Array3::<f32>::zeros(shape);

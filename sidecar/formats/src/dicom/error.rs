@@ -234,7 +234,7 @@ impl Error {
 }
 
 /// Text from outside that is carried but never written by `Debug` or `Display`, so that no log can hold it.
-#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Withheld(pub String);
 
 impl fmt::Debug for Withheld {

@@ -11,6 +11,7 @@ mod dataset;
 mod elements;
 mod error;
 mod files;
+mod groups;
 mod image;
 mod jpegls;
 mod pixels;
@@ -28,6 +29,7 @@ use std::path::Path;
 use imaging::{Progress, Volume};
 
 pub use error::{Choice, Error, Property, Withheld};
+pub use groups::{Group, Groups};
 pub use source::{Attribute, Source, SourceSlice};
 pub use warning::Warning;
 
@@ -103,6 +105,20 @@ pub fn read_files(
     progress: &Progress,
 ) -> Result<Series, Error> {
     assemble::read(in_memory(files, options)?, options, progress)
+}
+
+/// Reads every image of the one series among files in memory: a diffusion series has one for each b-value, and others
+/// one for each echo, time or phase. The whole of them may have [`Options::maximum_voxels`].
+///
+/// # Errors
+///
+/// As [`read_folder`], when not one image can be read; images of several series are still a choice.
+pub fn read_groups(
+    files: impl IntoIterator<Item = (String, Vec<u8>)>,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Groups, Error> {
+    groups::read(in_memory(files, options)?, options, progress)
 }
 
 /// What series lie below `path`, by rising series number.

@@ -23,10 +23,10 @@ const MOST_COMPARED: usize = 256;
 /// As many different values of a property are told apart.
 const MOST_VALUES: usize = 256;
 /// The b-value in s/mm² that is taken when nobody chooses: what stroke is read on.
-const USUAL_B_VALUE: f64 = 1000.0;
+pub(crate) const USUAL_B_VALUE: f64 = 1000.0;
 
 /// What may tell slices at the same place apart, the likeliest first.
-const DISCRIMINATORS: [Property; 10] = [
+pub(crate) const DISCRIMINATORS: [Property; 10] = [
     Property::DiffusionBValue,
     Property::EchoTime,
     Property::TemporalPosition,
@@ -49,7 +49,7 @@ pub(crate) struct Placed<'a> {
 }
 
 impl Placed<'_> {
-    fn property(&self, property: Property) -> String {
+    pub(crate) fn property(&self, property: Property) -> String {
         let found = self.slice.properties.iter().find(|(known, _)| *known == property);
         found.map_or_else(|| "none".to_owned(), |(_, value)| value.clone())
     }

@@ -5,13 +5,15 @@ use std::fmt;
 use dicom_core::Tag;
 use imaging::LabelMap;
 use ndarray::{Array3, Axis};
+use serde::{Deserialize, Serialize};
 
 use super::error::Withheld;
 
 /// An attribute to be repeated as it is: never decoded, so no character set can harm it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribute {
     /// Group and element.
+    #[serde(with = "group_and_element")]
     pub tag: Tag,
     /// Value representation, two letters.
     pub vr: [u8; 2],
@@ -26,7 +28,7 @@ impl fmt::Debug for Attribute {
 }
 
 /// One slice as it came: the truth that labels must lie on.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceSlice {
     /// Class of the object the slice is in.
     pub sop_class_uid: String,
@@ -41,7 +43,7 @@ pub struct SourceSlice {
 }
 
 /// What a derived object must repeat of its source. It identifies a patient: `Debug` says only how much there is.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// The study.
     pub study_instance_uid: String,
@@ -89,5 +91,19 @@ impl Source {
             plane.assign(&labels.labels.index_axis(Axis(0), k));
         }
         found
+    }
+}
+
+/// A tag as a pair of numbers.
+mod group_and_element {
+    use dicom_core::Tag;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(tag: &Tag, serializer: S) -> Result<S::Ok, S::Error> {
+        (tag.0, tag.1).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tag, D::Error> {
+        <(u16, u16)>::deserialize(deserializer).map(|(group, element)| Tag(group, element))
     }
 }

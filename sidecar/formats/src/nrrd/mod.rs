@@ -10,7 +10,7 @@ mod write;
 pub use header::Header;
 pub(crate) use header::MAGIC;
 pub(crate) use read::{image, info, segmentation};
-pub use write::{write_segmentation, write_volume};
+pub use write::{write_segmentation, write_unpacked, write_volume};
 
 #[cfg(test)]
 mod tests;

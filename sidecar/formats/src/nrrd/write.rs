@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use imaging::{Grid, Progress, Segmentation, Volume};
+use rayon::prelude::*;
 
 use super::segments;
 use crate::error::Result;
@@ -24,10 +25,44 @@ pub fn write_volume(path: &Path, volume: &Volume, sample: Sample, progress: &Pro
     samples::check_range(volume, sample)?;
     let voxels = volume.voxels.as_standard_layout();
     let voxels = voxels.as_slice().unwrap_or_default();
-    let header = header(&volume.grid, sample, "");
+    let header = header(&volume.grid, sample, "gzip", "");
     write_blocks(path, &header, progress, voxels.len(), |range, bytes| {
         samples::encode(&voxels[range], sample, bytes);
     })
+}
+
+/// Writes intensities as they are, unpacked and in the smallest type that holds them, for a program of this computer
+/// to read soon; gives that type. `modality` is DICOM's code.
+///
+/// # Errors
+///
+/// As [`write_volume`].
+pub fn write_unpacked(
+    path: &Path,
+    volume: &Volume,
+    modality: Option<&str>,
+    progress: &Progress,
+) -> Result<Sample> {
+    let voxels = volume.voxels.as_standard_layout();
+    let voxels = voxels.as_slice().unwrap_or_default();
+    // A bit-exact return: a negative zero is no integer.
+    let is_short = |value: &f32| f32::from(*value as i16).to_bits() == value.to_bits();
+    let sample = if voxels.par_iter().all(is_short) { Sample::I16 } else { Sample::F32 };
+    let pairs = modality.map_or_else(String::new, |modality| format!("modality:={modality}\n"));
+    let header = header(&volume.grid, sample, "raw", &pairs);
+    let blocks = voxels.len().div_ceil(BLOCK_VOXELS);
+    atomic::write(path, |out| {
+        out.write_all(header.as_bytes())?;
+        let mut bytes = Vec::new();
+        for (index, block) in voxels.chunks(BLOCK_VOXELS).enumerate() {
+            progress.step("writing", index as u64, blocks as u64)?;
+            bytes.clear();
+            samples::encode(block, sample, &mut bytes);
+            out.write_all(&bytes)?;
+        }
+        Ok(())
+    })?;
+    Ok(sample)
 }
 
 /// Writes a segmentation as 3D Slicer does (`.seg.nrrd`): one layer, with names, colours and terminology.
@@ -40,14 +75,15 @@ pub fn write_segmentation(path: &Path, segmentation: &Segmentation, progress: &P
     let labels = &segmentation.labels;
     let values = labels.labels.as_standard_layout();
     let values = values.as_slice().unwrap_or_default();
-    let header = header(&labels.grid, Sample::U8, &segments::to_pairs(labels, &segmentation.segments));
+    let header =
+        header(&labels.grid, Sample::U8, "gzip", &segments::to_pairs(labels, &segmentation.segments));
     write_blocks(path, &header, progress, values.len(), |range, bytes| {
         bytes.extend_from_slice(&values[range])
     })
 }
 
 /// The lines before the voxels. Numbers are written so that reading gives the same bits.
-fn header(grid: &Grid, sample: Sample, pairs: &str) -> String {
+fn header(grid: &Grid, sample: Sample, encoding: &str, pairs: &str) -> String {
     let kind = match sample {
         Sample::U8 => "unsigned char",
         Sample::U16 => "unsigned short",
@@ -66,7 +102,7 @@ fn header(grid: &Grid, sample: Sample, pairs: &str) -> String {
         header += "endian: little\n";
     }
     // Writing to a string does not fail.
-    let _ = write!(header, "encoding: gzip\nspace origin: {}\n{pairs}\n", vector(grid.origin));
+    let _ = write!(header, "encoding: {encoding}\nspace origin: {}\n{pairs}\n", vector(grid.origin));
     header
 }
 

@@ -2,6 +2,7 @@
 
 mod codecs;
 mod damage;
+mod groups;
 mod hostile;
 mod intensity;
 mod mixed;
