@@ -80,5 +80,3 @@ class Engine:
     def spooled(self) -> List[Path]:
         """Voxels that lie on the disk."""
         return list((self.home / "run" / "spool" / "volumes").iterdir())
-
-

@@ -256,7 +256,9 @@ def _keep_outside(
             plane = new_value[plane]
             target = labels[at, first[2] : first[3] + 1, first[0] : first[1] + 1]
             if k <= at < k_end:
-                plane[max(j - first[2], 0) : max(j_end - first[2], 0), max(i - first[0], 0) : max(i_end - first[0], 0)] = 0
+                plane[
+                    max(j - first[2], 0) : max(j_end - first[2], 0), max(i - first[0], 0) : max(i_end - first[0], 0)
+                ] = 0
             np.copyto(target, plane, where=plane != 0)
             yield GO_ON
 

@@ -13,6 +13,8 @@ from .errors import VesaliusError
 
 # Turns RAS into LPS, and LPS into RAS.
 FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
+# Of the volume of a box with edges of the same lengths; axes this close to a plane are an error of the header.
+FLAT = 1e-6
 # Of a voxel; a box that touches a centre holds it, in spite of rounding.
 TOLERANCE = 1e-6
 
@@ -37,7 +39,8 @@ def check(dims: Sequence[int], matrix: np.ndarray) -> None:
         raise _refused(f"an image of three dimensions was expected, and {tuple(dims)} voxels were found")
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or tuple(matrix[3]) != (0.0, 0.0, 0.0, 1.0):
         raise _refused("the image has no valid matrix from voxels to millimetres")
-    if voxel_ml(matrix) <= 0.0:
+    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    if abs(np.linalg.det(matrix[:3, :3])) <= FLAT * lengths.prod():
         raise _refused("the image is flat: two of its axes point the same way")
 
 
