@@ -18,6 +18,9 @@ pub(super) struct Arguments {
     /// End when nobody has asked for anything for so many minutes
     #[arg(long, value_name = "MINUTES", value_parser = minutes)]
     exit_when_idle: Option<Duration>,
+    /// Let this http page be paired, too: anybody between you and its server can change what it does
+    #[arg(long, value_name = "ORIGIN")]
+    allow_http_origin: Vec<server::Origin>,
     #[command(flatten)]
     device: device::Arguments,
     /// Be the process that does the work
@@ -31,7 +34,11 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if arguments.worker {
         return server::work(context.store(), runtime);
     }
-    let options = server::Options { port: arguments.port, exit_when_idle: arguments.exit_when_idle };
+    let options = server::Options {
+        port: arguments.port,
+        exit_when_idle: arguments.exit_when_idle,
+        http_origins: arguments.allow_http_origin.clone(),
+    };
     server::serve(&options, &context.home)
 }
 

@@ -20,7 +20,8 @@ use warp::hyper::service::{Service, service_fn};
 use warp::reply::Response;
 
 use super::error::Refusal;
-use super::gate::Policy;
+use super::gate::{Caller, Passage, Policy};
+use super::origin::{preflight, show_to};
 
 /// Connections at a time. Well under the 1024 files that a process may usually have open.
 const MOST_CONNECTIONS: usize = 256;
@@ -144,8 +145,9 @@ impl Handler {
     /// The gate, then the routes.
     async fn answer(&self, request: Request<Incoming>, trust: impl Fn()) -> Response {
         let has_body = !request.body().is_end_stream();
-        let (head, body) = request.into_parts();
-        let mut response = match self.policy.check(&head) {
+        let (mut head, body) = request.into_parts();
+        let verdict = self.policy.check(&head);
+        let mut response = match verdict.ruling {
             Err(refusal) => {
                 let mut response = refusal.response();
                 if has_body {
@@ -153,11 +155,13 @@ impl Handler {
                 }
                 response
             }
-            Ok(has_token) => {
-                if has_token {
+            Ok(Passage::Preflight) => preflight(&head.headers),
+            Ok(Passage::To(caller)) => {
+                if !matches!(caller, Caller::Stranger(_)) {
                     trust();
                     (self.seen)();
                 }
+                head.extensions.insert(caller);
                 let service = TowerToHyperService::new(warp::service(self.routes.clone()));
                 // In a task of its own: a panic becomes an answer, and work begun is ended when the client leaves.
                 match tokio::spawn(service.call(Request::from_parts(head, body))).await {
@@ -166,6 +170,9 @@ impl Handler {
                 }
             }
         };
+        if let Some(origin) = &verdict.shown_to {
+            show_to(origin, response.headers_mut());
+        }
         for (name, value) in ALWAYS {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }

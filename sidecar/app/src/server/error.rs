@@ -14,6 +14,10 @@ pub(crate) enum Code {
     InvalidJson,
     Unauthorized,
     OriginRefused,
+    LocalOnly,
+    PairingClosed,
+    PairingFailed,
+    PairingRefused,
     NotFound,
     MethodNotAllowed,
     Stalled,
@@ -35,6 +39,7 @@ pub(crate) enum Code {
     InvalidRegion,
     VersionUnsupported,
     QueueFull,
+    TooManyAttempts,
     HeadersTooLarge,
     Internal,
     WorkerDied,
@@ -54,7 +59,11 @@ impl Code {
         let status = match self {
             Code::BadRequest | Code::InvalidJson => 400,
             Code::Unauthorized => 401,
-            Code::OriginRefused => 403,
+            Code::OriginRefused
+            | Code::LocalOnly
+            | Code::PairingClosed
+            | Code::PairingFailed
+            | Code::PairingRefused => 403,
             Code::NotFound => 404,
             Code::MethodNotAllowed => 405,
             Code::Stalled => 408,
@@ -77,7 +86,7 @@ impl Code {
             | Code::InvalidRegion
             | Code::ImageRefused => 422,
             Code::VersionUnsupported => 426,
-            Code::QueueFull => 429,
+            Code::QueueFull | Code::TooManyAttempts => 429,
             Code::HeadersTooLarge => 431,
             Code::Internal | Code::SegmentationFailed | Code::WorkerDied | Code::WorkerSilent => 500,
             Code::RuntimeMissing | Code::ShuttingDown => 503,
@@ -113,6 +122,15 @@ impl Refusal {
             Code::Internal,
             "the server met a defect of its own",
             "try again; restart the program if it stays",
+        )
+    }
+
+    /// No token, a wrong one, an old one: the same words for all, so that nobody learns which.
+    pub(crate) fn unauthorized() -> Refusal {
+        Refusal::new(
+            Code::Unauthorized,
+            "the token is missing, wrong or too old",
+            "send `Authorization: Bearer TOKEN`: programs, with the token of `endpoint.json`; web pages, of a new session",
         )
     }
 
@@ -155,6 +173,9 @@ impl Refusal {
             }
             Code::QueueFull => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+            }
+            Code::TooManyAttempts => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
             }
             _ => {}
         }

@@ -2,91 +2,175 @@
 //! refused before a byte of the body is read.
 //!
 //! A page in a browser can send requests to 127.0.0.1. What keeps it out: the exact `Host` (against DNS rebinding), no
-//! foreign `Origin`, a token that only the user's own programs can read, and no request without a content type that
-//! a simple form could send. Pairing with a web viewer, when it comes, adds origins to [`Policy`] and nothing else.
+//! `Origin` but those that the user has paired, a token that is good for one origin only, and no request without a
+//! content type that a simple form could send. A page that is not paired gets the same answer whatever it asks.
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use warp::http::header::{self, HeaderMap, HeaderName};
 use warp::http::request::Parts;
 use warp::http::{Method, Version};
 
+use super::access::Access;
 use super::error::{Answer, Code, Refusal};
+use super::id::Id;
+use super::origin::Origin;
+use super::proof::Key;
 use super::{API_MAJOR, API_MINOR};
 
 /// Most bytes of all header lines together.
 const MOST_HEADER_BYTES: usize = 16 << 10;
 /// Most bytes of a JSON body.
 const MOST_JSON_BYTES: u64 = 64 << 10;
+/// Most bytes of a JSON body from somebody who has shown no token.
+const MOST_STRANGERS_BYTES: u64 = 1 << 10;
 /// The header by which a client says which API it was written for.
 const API_HEADER: &str = "x-vesalius-api";
-/// The only path that needs no token.
+/// Tells that the server is there, and nothing else.
 const LIVE: &str = "/v1/live";
+/// Where a token is to be had.
+const SESSION: [&str; 2] = ["/v1/session", "/v1/session/confirm"];
+/// Where a page is paired.
+const PAIRING: [&str; 2] = ["/v1/pair/begin", "/v1/pair/confirm"];
+
+/// Who a request comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// Nobody who has shown a token; with the page that it comes from, if it comes from one.
+    Stranger(Option<Origin>),
+    /// A program of this computer.
+    Local,
+    /// A paired page with a session.
+    Page(Id),
+}
+
+/// What the gate says.
+pub(super) struct Verdict {
+    /// The page that may read the answer.
+    pub(super) shown_to: Option<Origin>,
+    /// What becomes of the request.
+    pub(super) ruling: Answer<Passage>,
+}
+
+/// What becomes of a request that is not refused.
+pub(super) enum Passage {
+    /// It goes on to the routes.
+    To(Caller),
+    /// A browser asks what the page may do.
+    Preflight,
+}
 
 /// Who may speak to the server.
 pub(super) struct Policy {
     hosts: [String; 2],
-    /// SHA-256 of the token: two of them can be compared in a time that tells nothing about either.
-    token: [u8; 32],
+    /// SHA-256 of the local token.
+    token: Key,
+    access: Arc<Access>,
 }
 
 impl Policy {
-    /// For a server on `port` that knows `token`.
-    pub(super) fn new(port: u16, token: &str) -> Policy {
+    /// By what `access` knows.
+    pub(super) fn new(access: Arc<Access>) -> Policy {
+        let port = access.port;
         Policy {
             hosts: [format!("127.0.0.1:{port}"), format!("localhost:{port}")],
-            token: Sha256::digest(token.as_bytes()).into(),
+            token: Sha256::digest(access.token.as_bytes()).into(),
+            access,
         }
     }
 
-    /// Lets a request pass or says why not. `true` when it came with the token.
-    pub(super) fn check(&self, head: &Parts) -> Answer<bool> {
-        check_form(head)?;
-        self.check_sender(&head.headers)?;
-        if head.method == Method::GET && head.uri.path() == LIVE {
-            return Ok(false);
+    /// Lets a request pass or says why not.
+    pub(super) fn check(&self, head: &Parts) -> Verdict {
+        let sender = check_form(head)
+            .and_then(|()| self.check_host(&head.headers))
+            .and_then(|()| self.check_origin(head));
+        match sender {
+            Err(refusal) => Verdict { shown_to: None, ruling: Err(refusal) },
+            Ok(origin) => Verdict { ruling: self.rule(head, origin.clone()), shown_to: origin },
         }
-        self.check_token(&head.headers)?;
-        check_version(&head.headers)?;
-        check_body(head)?;
-        Ok(true)
     }
 
-    /// `Host`, `Origin`, `Sec-Fetch-Site`.
-    fn check_sender(&self, headers: &HeaderMap) -> Answer<()> {
+    /// What becomes of a request that was sent by nobody wrong.
+    fn rule(&self, head: &Parts, origin: Option<Origin>) -> Answer<Passage> {
+        let (path, headers) = (head.uri.path(), &head.headers);
+        if origin.is_some()
+            && head.method == Method::OPTIONS
+            && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        {
+            return Ok(Passage::Preflight);
+        }
+        if head.method == Method::GET && path == LIVE {
+            return Ok(Passage::To(Caller::Stranger(origin)));
+        }
+        let is_open = head.method == Method::POST && (SESSION.contains(&path) || PAIRING.contains(&path));
+        let caller =
+            if is_open { Caller::Stranger(origin) } else { self.check_token(headers, origin.as_ref())? };
+        if matches!(caller, Caller::Page(_)) && is_local_only(&head.method, path) {
+            return Err(Refusal::new(
+                Code::LocalOnly,
+                "web pages may not ask for this",
+                "use 3D Slicer or the command line",
+            ));
+        }
+        check_version(headers)?;
+        check_body(head, if is_open { MOST_STRANGERS_BYTES } else { MOST_JSON_BYTES })?;
+        Ok(Passage::To(caller))
+    }
+
+    /// `Host`, to the byte.
+    fn check_host(&self, headers: &HeaderMap) -> Answer<()> {
         let host = one(headers, &header::HOST)?.unwrap_or_default();
-        if !self.hosts.iter().any(|known| known == host) {
-            return Err(Refusal::new(
-                Code::HostRefused,
-                "the request is meant for another host",
-                format!("address the server as `http://{}`", self.hosts[0]),
-            ));
-        }
-        let origin = one(headers, &header::ORIGIN)?;
-        let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
-        if origin.is_some() || site.is_some_and(|site| site != b"none" && site != b"same-origin") {
-            return Err(Refusal::new(
-                Code::OriginRefused,
-                "web pages may not use this server",
-                "use a program of this computer, such as 3D Slicer or the command line",
-            ));
-        }
-        Ok(())
-    }
-
-    /// `Authorization: Bearer TOKEN`.
-    fn check_token(&self, headers: &HeaderMap) -> Answer<()> {
-        let given = one(headers, &header::AUTHORIZATION)?.and_then(|value| value.strip_prefix("Bearer "));
-        let given: [u8; 32] = Sha256::digest(given.unwrap_or_default().as_bytes()).into();
-        let difference = self.token.iter().zip(given).fold(0, |difference, (a, b)| difference | (a ^ b));
-        if difference == 0 {
+        if self.hosts.iter().any(|known| known == host) {
             return Ok(());
         }
         Err(Refusal::new(
-            Code::Unauthorized,
-            "the token is missing or wrong",
-            "send `Authorization: Bearer TOKEN` with the token of `endpoint.json`",
+            Code::HostRefused,
+            "the request is meant for another host",
+            format!("address the server as `http://{}`", self.hosts[0]),
         ))
     }
+
+    /// `Origin`, `Sec-Fetch-Site`: the page that the request comes from, if from one, and it is one that may know.
+    fn check_origin(&self, head: &Parts) -> Answer<Option<Origin>> {
+        let refused = || {
+            Refusal::new(
+                Code::OriginRefused,
+                "this web page may not use the server",
+                "pair it: run `vesalius pair`, and type the code into the page",
+            )
+        };
+        let Some(origin) = one(&head.headers, &header::ORIGIN)? else {
+            // No page reads or writes anything without saying where it comes from.
+            let site = head.headers.get("sec-fetch-site").map(|site| site.as_bytes());
+            let is_page = site.is_some_and(|site| site != b"none" && site != b"same-origin");
+            return if is_page { Err(refused()) } else { Ok(None) };
+        };
+        let origin: Origin = origin.parse().map_err(|_| refused())?;
+        let is_known = self.access.knows(&origin)
+            || (PAIRING.contains(&head.uri.path()) && self.access.may_pair(&origin));
+        if is_known { Ok(Some(origin)) } else { Err(refused()) }
+    }
+
+    /// `Authorization: Bearer TOKEN`: the local one without an origin, a session's with its own.
+    fn check_token(&self, headers: &HeaderMap, origin: Option<&Origin>) -> Answer<Caller> {
+        let given = one(headers, &header::AUTHORIZATION)?.and_then(|value| value.strip_prefix("Bearer "));
+        let given: Key = Sha256::digest(given.unwrap_or_default().as_bytes()).into();
+        let caller = match origin {
+            None => bool::from(self.token.ct_eq(&given)).then_some(Caller::Local),
+            Some(origin) => self.access.sessions.holder(&given, origin, Instant::now()).map(Caller::Page),
+        };
+        caller.ok_or_else(Refusal::unauthorized)
+    }
+}
+
+/// What changes who is let in, or what is on this computer's disk for good.
+fn is_local_only(method: &Method, path: &str) -> bool {
+    let under =
+        |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    under("/v1/pair") || under("/v1/clients") || (under("/v1/models") && *method != Method::GET)
 }
 
 /// HTTP/1.1, a path and nothing before it, headers of a sane length.
@@ -134,7 +218,7 @@ fn check_version(headers: &HeaderMap) -> Answer<()> {
 }
 
 /// Type and length of the body.
-fn check_body(head: &Parts) -> Answer<()> {
+fn check_body(head: &Parts, most_json: u64) -> Answer<()> {
     let headers = &head.headers;
     if headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(Refusal::new(
@@ -168,8 +252,8 @@ fn check_body(head: &Parts) -> Answer<()> {
     }
     match bytes {
         None => Err(Refusal::new(Code::LengthRequired, "`Content-Length` is missing", "")),
-        Some(bytes) if head.method == Method::POST && bytes > MOST_JSON_BYTES => {
-            let message = format!("{bytes} bytes of JSON, at most {MOST_JSON_BYTES} are taken");
+        Some(bytes) if head.method == Method::POST && bytes > most_json => {
+            let message = format!("{bytes} bytes of JSON, at most {most_json} are taken");
             Err(Refusal::new(Code::TooLarge, message, "voxels go to `PUT /v1/volumes/ID/data`"))
         }
         Some(_) => Ok(()),
@@ -189,77 +273,4 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Answer<Option<&'a str>>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The code that a request with these headers meets; none when it passes.
-    fn check(method: &str, path: &str, headers: &[(&str, &str)]) -> Option<Code> {
-        let mut request = warp::http::Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        Policy::new(5000, "secret")
-            .check(&request.body(()).unwrap().into_parts().0)
-            .err()
-            .map(|refusal| refusal.code)
-    }
-
-    const HOST: (&str, &str) = ("host", "127.0.0.1:5000");
-    const TOKEN: (&str, &str) = ("authorization", "Bearer secret");
-    const JSON: (&str, &str) = ("content-type", "application/json");
-
-    #[test]
-    fn only_the_users_own_programs_pass() {
-        let get = |headers: &[(&str, &str)]| check("GET", "/v1/info", headers);
-        assert_eq!(get(&[HOST, TOKEN]), None);
-        assert_eq!(get(&[("host", "localhost:5000"), TOKEN]), None);
-        for host in ["127.0.0.1", "0.0.0.0:5000", "evil.example:5000", "127.0.0.1:5001", "LOCALHOST:5000", ""]
-        {
-            assert_eq!(get(&[("host", host), TOKEN]), Some(Code::HostRefused), "{host}");
-        }
-        assert_eq!(get(&[TOKEN]), Some(Code::HostRefused));
-        assert_eq!(get(&[HOST, HOST, TOKEN]), Some(Code::BadRequest));
-        assert_eq!(get(&[HOST, TOKEN, ("origin", "https://evil.example")]), Some(Code::OriginRefused));
-        assert_eq!(get(&[HOST, TOKEN, ("origin", "null")]), Some(Code::OriginRefused));
-        assert_eq!(get(&[HOST, TOKEN, ("sec-fetch-site", "cross-site")]), Some(Code::OriginRefused));
-        assert_eq!(get(&[HOST]), Some(Code::Unauthorized));
-        for token in
-            ["Bearer Secret", "Bearer secret ", "Basic secret", "secret", "Bearer ", "Bearer secretsecret"]
-        {
-            assert_eq!(get(&[HOST, ("authorization", token)]), Some(Code::Unauthorized), "{token}");
-        }
-        assert_eq!(get(&[HOST, TOKEN, TOKEN]), Some(Code::BadRequest));
-        assert_eq!(check("GET", "/v1/live", &[HOST]), None);
-        assert_eq!(check("POST", "/v1/live", &[HOST]), Some(Code::Unauthorized));
-        assert_eq!(check("GET", "http://127.0.0.1:5000/v1/info", &[HOST, TOKEN]), Some(Code::BadRequest));
-    }
-
-    #[test]
-    fn bodies_say_what_and_how_long_they_are() {
-        let post = |headers: &[(&str, &str)]| check("POST", "/v1/jobs", &[&[HOST, TOKEN], headers].concat());
-        assert_eq!(post(&[JSON, ("content-length", "10")]), None);
-        assert_eq!(post(&[("content-length", "10")]), Some(Code::UnsupportedMediaType));
-        assert_eq!(
-            post(&[("content-type", "text/plain"), ("content-length", "1")]),
-            Some(Code::UnsupportedMediaType)
-        );
-        assert_eq!(post(&[JSON]), Some(Code::LengthRequired));
-        assert_eq!(post(&[JSON, ("transfer-encoding", "chunked")]), Some(Code::LengthRequired));
-        assert_eq!(post(&[JSON, ("content-length", "70000")]), Some(Code::TooLarge));
-        assert_eq!(post(&[JSON, ("content-length", "-1")]), Some(Code::BadRequest));
-        assert_eq!(
-            post(&[JSON, ("content-length", "1"), ("content-encoding", "gzip")]),
-            Some(Code::UnsupportedMediaType)
-        );
-    }
-
-    #[test]
-    fn versions_are_negotiated_in_words() {
-        let version = |text: &str| check("GET", "/v1/info", &[HOST, TOKEN, ("x-vesalius-api", text)]);
-        assert_eq!(version("1.0"), None);
-        assert_eq!(version("1.1"), Some(Code::VersionUnsupported));
-        assert_eq!(version("2.0"), Some(Code::VersionUnsupported));
-        assert_eq!(version("0.9"), Some(Code::VersionUnsupported));
-        assert_eq!(version("new"), Some(Code::BadRequest));
-    }
-}
+mod tests;

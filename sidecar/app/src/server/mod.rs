@@ -3,22 +3,29 @@
 //! # Layout
 //!
 //! * `connections`: the accept loop, with its limits; `gate`: who may speak; `routes`: what there is to ask.
+//! * `access`: how programs and web pages are let in; `pairing`, `clients`, `sessions`, `proof`, `origin`: its parts.
 //! * `header`, `volumes`: uploads; `jobs`: the queue and its journal; `runner`: one job at a time.
 //! * `supervisor`, `protocol`, `worker`: this process starts and watches a second one that reads files and runs
 //!   networks. No parser and no network runs here.
 //! * `rendezvous`: how viewers find the server; `error`: the table of refusals.
 
+mod access;
 mod admission;
+mod clients;
 mod connections;
 mod error;
 mod gate;
 mod header;
 mod id;
 mod jobs;
+mod origin;
+mod pairing;
+mod proof;
 mod protocol;
 mod rendezvous;
 mod routes;
 mod runner;
+mod sessions;
 mod supervisor;
 mod views;
 mod volumes;
@@ -35,11 +42,16 @@ use tokio::sync::watch;
 
 use crate::config::Home;
 use crate::{Error, Result, output};
+use access::Access;
+use clients::Clients;
 use error::{Answer, Code, Refusal};
 use gate::Policy;
 use jobs::Jobs;
+pub(crate) use origin::Origin;
+use pairing::Pairing;
 use protocol::{Ask, JobRequest, Work};
 use rendezvous::{Rendezvous, make_private};
+use sessions::Sessions;
 use supervisor::Supervisor;
 use volumes::Volumes;
 pub(crate) use worker::run as work;
@@ -64,11 +76,13 @@ pub(crate) struct Options {
     pub(crate) port: Option<u16>,
     /// End when nobody has asked for anything for so long and no job is under way.
     pub(crate) exit_when_idle: Option<Duration>,
+    /// Origins that may be paired although they come over http.
+    pub(crate) http_origins: Vec<Origin>,
 }
 
 /// What all requests share.
 struct Server {
-    instance: String,
+    access: Arc<Access>,
     volumes: Volumes,
     jobs: Jobs,
     supervisor: Supervisor,
@@ -91,15 +105,24 @@ pub(crate) fn serve(options: &Options, home: &Home) -> Result<()> {
 
 async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
     let (token, instance) = (id::secret::<32>()?, id::secret::<16>()?);
-    let server = Arc::new(Server {
+    let (listener, port) = listen(options.port).await?;
+    let access = Arc::new(Access {
+        port,
         instance: instance.clone(),
+        token: token.clone(),
+        named: options.http_origins.clone(),
+        clients: Clients::open(rendezvous.clients())?,
+        sessions: Sessions::default(),
+        pairing: Pairing::default(),
+    });
+    let server = Arc::new(Server {
+        access: Arc::clone(&access),
         volumes: Volumes::new(empty_folder(&rendezvous.spool())?),
         jobs: Jobs::open(rendezvous.spool().join("jobs"))?,
         supervisor: Supervisor::default(),
         closing: watch::Sender::new(false),
         last_seen: Mutex::new(Instant::now()),
     });
-    let (listener, port) = listen(options.port).await?;
     listen_for_signals(Arc::clone(&server))?;
     rendezvous.announce(port, &token, &instance)?;
     // One line for whoever started the server; the token stays in the file that only the user can read.
@@ -112,7 +135,7 @@ async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
 
     let runner = tokio::spawn(runner::run(Arc::clone(&server)));
     let keeper = tokio::spawn(keep_house(Arc::clone(&server), options.exit_when_idle));
-    let policy = Arc::new(Policy::new(port, &token));
+    let policy = Arc::new(Policy::new(access));
     let seen = Arc::clone(&server);
     let mut closing = server.closing.subscribe();
     let closing = async move { drop(closing.wait_for(|closing| *closing).await) };

@@ -73,6 +73,11 @@ impl Rendezvous {
         self.folder.join("spool")
     }
 
+    /// Paired web pages.
+    pub(super) fn clients(&self) -> PathBuf {
+        self.folder.join("clients.json")
+    }
+
     /// The file that viewers read.
     pub(super) fn endpoint(&self) -> PathBuf {
         self.folder.join("endpoint.json")

@@ -15,15 +15,15 @@ use warp::http::{HeaderValue, StatusCode, header};
 use warp::reply::{Reply, Response};
 use warp::{Buf, Filter, Rejection};
 
-use super::Server;
 use super::error::{Answer, Code, Refusal};
 use super::header::NewVolume;
 use super::id::Id;
 use super::jobs::{Job, State};
 use super::protocol::{Ask, Format, JobRequest, LABELS, TABLE};
 use super::rendezvous::Api;
+use super::{Server, access};
 
-/// Time between two pieces of a JSON body.
+/// Time for a JSON body, which is short.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// Events come at least this often, so that both sides know that the other is there.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -63,6 +63,8 @@ pub(super) fn routes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
         .map(answer);
     let about = live.or(info).unify().or(tasks).unify().or(models).unify();
     about
+        .or(access::routes(&server))
+        .unify()
         .or(volumes(Arc::clone(&server)))
         .unify()
         .or(jobs(Arc::clone(&server)))
@@ -164,24 +166,24 @@ async fn info(server: Arc<Server>) -> Answer<Response> {
         "name": "vesalius",
         "version": env!("CARGO_PKG_VERSION"),
         "api": Api::spoken(),
-        "instance": server.instance,
+        "instance": server.access.instance,
         "notice": "for research use only; not a medical device",
         "engine": engine,
     })))
 }
 
 /// An answer, or the refusal as one.
-fn answer(answer: Answer<Response>) -> Response {
+pub(super) fn answer(answer: Answer<Response>) -> Response {
     answer.unwrap_or_else(|refusal| refusal.response())
 }
 
 /// 200 with JSON.
-fn ok(value: impl Serialize) -> Response {
+pub(super) fn ok(value: impl Serialize) -> Response {
     with_status(StatusCode::OK, &value)
 }
 
 /// JSON with another status.
-fn with_status(status: StatusCode, value: &impl Serialize) -> Response {
+pub(super) fn with_status(status: StatusCode, value: &impl Serialize) -> Response {
     warp::reply::with_status(warp::reply::json(value), status).into_response()
 }
 
@@ -200,25 +202,19 @@ fn rejected(rejection: &Rejection) -> Refusal {
     }
 }
 
-/// Reads a JSON body. The gate has limited its length.
-async fn from_json<T: DeserializeOwned, B: Buf>(
+/// Reads a JSON body, all of it within [`BODY_WITHIN`]. The gate has limited its length.
+pub(super) async fn from_json<T: DeserializeOwned, B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Answer<T> {
     let mut bytes = Vec::new();
-    tokio::pin!(body);
-    loop {
-        match tokio::time::timeout(BODY_WITHIN, body.next()).await {
-            Ok(None) => break,
-            Ok(Some(Ok(mut piece))) => {
-                while piece.has_remaining() {
-                    let chunk = piece.chunk();
-                    bytes.extend_from_slice(chunk);
-                    let length = chunk.len();
-                    piece.advance(length);
-                }
-            }
-            _ => return Err(Refusal::new(Code::Stalled, "the body did not come", "send it again")),
+    let read = async {
+        tokio::pin!(body);
+        while let Some(Ok(mut piece)) = body.next().await {
+            bytes.extend_from_slice(&piece.copy_to_bytes(piece.remaining()));
         }
+    };
+    if tokio::time::timeout(BODY_WITHIN, read).await.is_err() {
+        return Err(Refusal::new(Code::Stalled, "the body did not come", "send it again"));
     }
     serde_json::from_slice(&bytes).map_err(|error| {
         Refusal::new(Code::InvalidJson, error.to_string(), "check names and types of the fields")
