@@ -17,6 +17,10 @@ const COMMANDS: &[&[&str]] = &[
     &["models", "remove"],
     &["models", "verify"],
     &["serve"],
+    &["pair"],
+    &["clients"],
+    &["clients", "list"],
+    &["clients", "revoke"],
     &["doctor"],
 ];
 

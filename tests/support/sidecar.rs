@@ -24,10 +24,17 @@ pub struct Sidecar {
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
+    /// Status line and headers, in lower case.
+    pub head: String,
     pub body: Vec<u8>,
 }
 
 impl Reply {
+    /// A header's value, in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&self.body)))
@@ -202,5 +209,5 @@ fn whole(bytes: &[u8]) -> Option<Reply> {
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
     let length = length.unwrap_or(0);
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (bytes.len() >= end + length).then(|| Reply { status, body: bytes[end..end + length].to_vec() })
+    (bytes.len() >= end + length).then(|| Reply { status, body: bytes[end..end + length].to_vec(), head })
 }

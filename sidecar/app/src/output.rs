@@ -23,6 +23,12 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Asks the user, who answers on the same line.
+pub(crate) fn ask(text: &str) {
+    let mut stderr = std::io::stderr();
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
+}
+
 /// Rows in columns, the first row underlined by nothing but its place; columns as wide as they need.
 ///
 /// `right` names the columns that are set to the right, as numbers are.

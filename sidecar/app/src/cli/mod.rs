@@ -1,9 +1,11 @@
 //! The command line: what was typed, and which command it is for.
 
 mod bench;
+mod clients;
 mod device;
 mod doctor;
 mod models;
+mod pair;
 mod segment;
 mod serve;
 mod tasks;
@@ -55,6 +57,10 @@ enum Command {
     Models(models::Arguments),
     /// Serve viewers on this computer, such as 3D Slicer
     Serve(serve::Arguments),
+    /// Pair a web viewer with the server
+    Pair(pair::Arguments),
+    /// List and revoke paired web viewers
+    Clients(clients::Arguments),
     /// Say what was found on this machine, and how to mend what is missing
     Doctor(doctor::Arguments),
     /// Measure speed and memory
@@ -141,6 +147,8 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Tasks(arguments) => tasks::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Models(arguments) => models::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Serve(arguments) => serve::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
+        Command::Pair(_) => pair::run(&context).map(|()| ExitCode::SUCCESS),
+        Command::Clients(arguments) => clients::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Doctor(arguments) => doctor::run(&arguments, &context),
         Command::Bench(arguments) => bench::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
     };

@@ -23,7 +23,7 @@ use super::routes::{answer, from_json, ok, with_status};
 use super::sessions::{self, Sessions};
 
 /// What programs of this computer call themselves.
-const LOCAL: &str = "local";
+pub(super) const LOCAL: &str = "local";
 /// A page that waits for the user's consent is told so after this long, and asks again.
 const HELD: Duration = Duration::from_secs(20);
 

@@ -41,7 +41,7 @@ struct Document {
 }
 
 /// A paired web page, without its key.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = Client)]
 pub(crate) struct View {
     /// 32 hexadecimal digits.

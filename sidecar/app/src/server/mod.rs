@@ -7,7 +7,7 @@
 //! * `header`, `volumes`: uploads; `jobs`: the queue and its journal; `runner`: one job at a time.
 //! * `supervisor`, `protocol`, `worker`: this process starts and watches a second one that reads files and runs
 //!   networks. No parser and no network runs here.
-//! * `rendezvous`: how viewers find the server; `error`: the table of refusals.
+//! * `local`: the command line as a client; `rendezvous`: how viewers find the server; `error`: the table of refusals.
 
 mod access;
 mod admission;
@@ -18,6 +18,7 @@ mod gate;
 mod header;
 mod id;
 mod jobs;
+mod local;
 mod origin;
 mod pairing;
 mod proof;
@@ -44,11 +45,15 @@ use crate::config::Home;
 use crate::{Error, Result, output};
 use access::Access;
 use clients::Clients;
+pub(crate) use clients::now;
 use error::{Answer, Code, Refusal};
 use gate::Policy;
+pub(crate) use id::Id as ClientId;
 use jobs::Jobs;
+pub(crate) use local::{Pairing as PairingProcess, paired, revoke};
 pub(crate) use origin::Origin;
 use pairing::Pairing;
+pub(crate) use pairing::State as PairingState;
 use protocol::{Ask, JobRequest, Work};
 use rendezvous::{Rendezvous, make_private};
 use sessions::Sessions;

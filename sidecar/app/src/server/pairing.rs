@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
@@ -24,7 +24,7 @@ const MOST_PAGES: usize = 8;
 const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// How far a pairing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = PairingState)]
 pub(crate) enum State {
@@ -41,7 +41,7 @@ pub(crate) enum State {
 }
 
 /// How far a pairing is, for the program that shows the code and asks the user.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Pairing)]
 pub(crate) struct View {
     /// What is waited for, or how it ended.
@@ -56,7 +56,7 @@ pub(crate) struct View {
 }
 
 /// A code to show to the user.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = PairingCode)]
 pub(crate) struct Shown {
     /// Port and code, as in `38917-K7QF-M2XD-9TRW`.
