@@ -1,0 +1,412 @@
+// What the panel shows and what its buttons do: all state of this extension, in one place.
+
+import type { Group, JobView, Table, Task, VolumeView } from './api.ts';
+import { saveToArchive } from './archive.ts';
+import { Refusal, Unreachable } from './client.ts';
+import type { Configuration } from './configuration.ts';
+import { asSentence, Connection } from './connection.ts';
+import { GeometryError } from './geometry.ts';
+import type { Host, Instance } from './host.ts';
+import { type Context, present, type Result, type Structure, segment, type Wish } from './run.ts';
+import { isShown, jumpTo, remove, setVisible } from './segmentation.ts';
+import { contents, type Sent } from './send.ts';
+import { activeSeries, type Series } from './series.ts';
+
+/** A run that is under way. */
+export interface Run {
+  seriesUid: string;
+  title: string;
+  stage: string;
+  fraction: number | undefined;
+  secondsLeft: number | undefined;
+}
+
+/** Something to tell the user. */
+export interface Notice {
+  kind: 'error' | 'info';
+  text: string;
+  hint: string;
+}
+
+/** A finished job that the sidecar still has, of a series that was opened again. */
+export interface Offer {
+  job: string;
+  title: string;
+  volume: string;
+  group: string | number | undefined;
+}
+
+/** Series whose upload is remembered, so that another task need not send it again. */
+const MOST_SENT = 8;
+
+export class App {
+  readonly connection: Connection;
+  tasks: Task[] = [];
+  series: Series | undefined;
+  taskId: string | undefined;
+  speed: Wish['speed'] = 'default';
+  /** Names of the structures that are wanted, for each task; none: all. */
+  readonly only = new Map<string, Set<string>>();
+  timePoint: number | undefined;
+  run: Run | undefined;
+  notice: Notice | undefined;
+  results: Result[] = [];
+  offers: Offer[] = [];
+  private readonly sent = new Map<string, Sent>();
+  private readonly listeners = new Set<() => void>();
+  private stop = new AbortController();
+  private job: string | undefined;
+  /** What offers belong to. */
+  private offeredFor: string | undefined;
+  /** Whether a study is open. */
+  private isOpen = false;
+
+  constructor(
+    readonly host: Host,
+    readonly configuration: Configuration,
+  ) {
+    this.connection = new Connection(configuration, () => this.changed());
+  }
+
+  /** Calls back after each change. */
+  subscribe(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  changed(): void {
+    for (const listener of this.listeners) listener();
+  }
+
+  /** A mode was entered. */
+  enter(): void {
+    this.isOpen = true;
+    this.look();
+  }
+
+  /** A mode was left: OHIF has dropped all segmentations. A job goes on, and its result is offered later. */
+  leave(): void {
+    this.isOpen = false;
+    [this.series, this.offeredFor, this.offers, this.notice] = [undefined, undefined, [], undefined];
+    for (const result of this.results) result.segmentationId = undefined;
+    this.changed();
+  }
+
+  /** Looks which series is in the active pane. */
+  look(): void {
+    if (!this.isOpen) return;
+    const series = activeSeries(this.host);
+    const isSame =
+      series?.displaySet === this.series?.displaySet && series?.viewportId === this.series?.viewportId;
+    if (!isSame) {
+      if (series?.displaySet !== this.series?.displaySet) this.timePoint = undefined;
+      this.series = series;
+      if (!this.fittingTasks().some(task => task.id === this.taskId)) this.taskId = this.usualTask()?.id;
+    }
+    void this.lookForOffers();
+    this.changed();
+  }
+
+  /** Finds the sidecar, and what it can do. */
+  async connect(): Promise<void> {
+    await this.connection.connect();
+    if (this.connection.status.state !== 'ready') return;
+    await this.guarded(async () => {
+      this.tasks = await this.connection.client.json<Task[]>('/v1/tasks');
+      if (!this.task) this.taskId = this.usualTask()?.id;
+    });
+    this.look();
+  }
+
+  async pair(code: string): Promise<void> {
+    this.notice = undefined;
+    const problem = await this.connection.pair(code);
+    if (problem) this.tell('error', problem);
+    else if (this.connection.status.state === 'ready') await this.connect();
+  }
+
+  get task(): Task | undefined {
+    return this.tasks.find(({ id }) => id === this.taskId);
+  }
+
+  /** Tasks for the modality of the series. */
+  fittingTasks(): Task[] {
+    const modality = this.series?.modality;
+    return this.tasks.filter(task => !modality || task.modality === modality);
+  }
+
+  /** The first that is installed, else the first. */
+  private usualTask(): Task | undefined {
+    const tasks = this.fittingTasks();
+    return tasks.find(({ speeds }) => speeds.some(({ installed }) => installed)) ?? tasks[0];
+  }
+
+  choose(taskId: string): void {
+    this.taskId = taskId;
+    const speeds = this.task?.speeds ?? [];
+    const isPossible = speeds.some(({ speed, installed }) => speed === this.speed && installed);
+    if (!isPossible)
+      this.speed = (speeds.find(({ installed }) => installed) ?? speeds[0])?.speed ?? 'default';
+    this.changed();
+  }
+
+  /** Labels of the times or b-values of the series, where it has several. */
+  timePoints(): string[] {
+    const { isDynamicVolume, dynamicVolumeInfo } = this.series?.displaySet ?? {};
+    if (!isDynamicVolume || !dynamicVolumeInfo) return [];
+    const { metaData } = this.host.libraries().cornerstone;
+    return dynamicVolumeInfo.timePoints.map(([id = ''], n) => {
+      const value = (metaData.get('instance', id) as Instance | undefined)?.[dynamicVolumeInfo.splittingTag];
+      const isB = dynamicVolumeInfo.splittingTag === 'DiffusionBValue' && value !== undefined;
+      return isB ? `b = ${String(value)} s/mm²` : `volume ${n + 1}`;
+    });
+  }
+
+  /** Segments the series of the active pane. */
+  async start(): Promise<void> {
+    const { series, task } = this;
+    if (!series || !task || this.run) return;
+    const points = this.timePoints();
+    const timePoint = points.length ? (this.timePoint ?? points.length - 1) : undefined;
+    const wish: Wish = {
+      task,
+      speed: this.speed,
+      structures: [...(this.only.get(task.id) ?? [])],
+      timePoint,
+    };
+    this.stop = new AbortController();
+    this.notice = undefined;
+    this.run = {
+      seriesUid: series.seriesUid,
+      title: task.title,
+      stage: 'Starting',
+      fraction: undefined,
+      secondsLeft: undefined,
+    };
+    this.changed();
+    await this.guarded(() => this.segment(series, wish));
+    [this.run, this.job] = [undefined, undefined];
+    this.changed();
+  }
+
+  private async segment(series: Series, wish: Wish): Promise<void> {
+    const context = this.context();
+    const key = this.keyOf(series, wish.timePoint);
+    const { sent, group, job } = await segment(context, series, wish, this.sent.get(key), id => {
+      this.job = id;
+    });
+    this.remember(key, sent);
+    const title = titleOf(wish.task.title, group);
+    if (!this.isStillOpen(series)) {
+      this.offeredFor = undefined;
+      return;
+    }
+    const result = await present(context, series, job, title, group, sent.way === 'relay');
+    result.warnings.push(...sent.warnings);
+    this.results.unshift(result);
+  }
+
+  /** Voxels are of one time or b-value, DICOM of the whole series. */
+  private keyOf({ seriesUid }: Series, timePoint: number | undefined): string {
+    return this.sent.get(seriesUid)?.way === 'relay' || timePoint === undefined
+      ? seriesUid
+      : `${seriesUid}#${timePoint}`;
+  }
+
+  private remember(key: string, sent: Sent): void {
+    this.sent.delete(key);
+    this.sent.set(sent.way === 'relay' ? (key.split('#')[0] ?? key) : key, sent);
+    const [oldest] = this.sent.keys();
+    if (this.sent.size > MOST_SENT && oldest) this.sent.delete(oldest);
+  }
+
+  /** Whether the study of a series has not been left meanwhile. */
+  private isStillOpen({ displaySet }: Series): boolean {
+    const { displaySetService } = this.host.services;
+    return (
+      this.isOpen && displaySetService.getDisplaySetByUID(displaySet.displaySetInstanceUID) !== undefined
+    );
+  }
+
+  private context(): Context {
+    return {
+      host: this.host,
+      client: this.connection.client,
+      transport: this.configuration.transport,
+      signal: this.stop.signal,
+      report: (stage, fraction, secondsLeft) => {
+        if (!this.run) return;
+        Object.assign(this.run, { stage, fraction, secondsLeft });
+        this.changed();
+      },
+    };
+  }
+
+  /** Stops the run, here and in the sidecar. */
+  cancel(): void {
+    const { job } = this;
+    this.stop.abort();
+    if (job) {
+      this.connection.client.json(`/v1/jobs/${job}`, { method: 'DELETE' }).catch(() => undefined);
+    }
+  }
+
+  /** Results of the series in the active pane, newest first. */
+  shownResults(): Result[] {
+    return this.results.filter(({ seriesUid }) => seriesUid === this.series?.seriesUid);
+  }
+
+  toggle(result: Result, structure: Structure, isVisible = !structure.isVisible): void {
+    structure.isVisible = isVisible;
+    if (this.isInViewer(result)) setVisible(this.host, result.segmentationId, structure.value, isVisible);
+    this.changed();
+  }
+
+  toggleAll(result: Result, isVisible: boolean): void {
+    for (const structure of result.structures) {
+      if (structure.voxels > 0 && structure.isVisible !== isVisible)
+        this.toggle(result, structure, isVisible);
+    }
+  }
+
+  jump(result: Result, structure: Structure): void {
+    if (structure.at && this.isInViewer(result)) {
+      jumpTo(this.host, result.segmentationId, structure.value, structure.at);
+    }
+  }
+
+  /** Whether OHIF still has the segmentation of a result: its own panel can remove it. */
+  isInViewer(result: Result): result is Result & { segmentationId: string } {
+    return result.segmentationId !== undefined && isShown(this.host, result.segmentationId);
+  }
+
+  /** Takes a result out of the viewer. The sidecar still has it, and it is offered again. */
+  hide(result: Result): void {
+    if (this.isInViewer(result)) remove(this.host, result.segmentationId);
+    this.results = this.results.filter(other => other !== result);
+    this.offeredFor = undefined;
+    void this.lookForOffers();
+    this.changed();
+  }
+
+  async save(result: Result): Promise<void> {
+    if (result.archive !== 'no') return;
+    result.archive = 'saving';
+    this.changed();
+    const isDone = await this.guarded(() =>
+      saveToArchive(this.host, this.connection.client, result, new AbortController().signal),
+    );
+    result.archive = isDone ? 'saved' : 'no';
+    this.changed();
+  }
+
+  /** Shows a result of before. */
+  async show(offer: Offer): Promise<void> {
+    const { series } = this;
+    if (!series || this.run) return;
+    this.stop = new AbortController();
+    this.notice = undefined;
+    this.run = {
+      seriesUid: series.seriesUid,
+      title: offer.title,
+      stage: 'Fetching the result',
+      fraction: undefined,
+      secondsLeft: undefined,
+    };
+    this.changed();
+    await this.guarded(async () => {
+      const context = this.context();
+      const view = await this.groupsOf(context, offer, series);
+      const group = view.groups.find(({ id }) => id === offer.group) ?? view.groups[0];
+      if (!group) throw new Error('The sidecar does not have the images of this result any more.');
+      const result = await present(
+        context,
+        series,
+        offer.job,
+        titleOf(offer.title, group),
+        group,
+        view.isFromDicom,
+      );
+      this.results.unshift(result);
+    });
+    this.run = undefined;
+    this.offeredFor = undefined;
+    void this.lookForOffers();
+    this.changed();
+  }
+
+  private async groupsOf(
+    { client, signal }: Context,
+    offer: Offer,
+    series: Series,
+  ): Promise<{ groups: Group[]; isFromDicom: boolean }> {
+    for (const [key, sent] of this.sent) {
+      if (sent.volume === offer.volume && key.startsWith(series.seriesUid)) {
+        return { groups: sent.groups, isFromDicom: sent.way === 'relay' };
+      }
+    }
+    const table = await client.json<Table>(`/v1/jobs/${offer.job}/segmentation`, { signal });
+    if (table.sources?.length && table.dims && table.ijk_to_world) {
+      const { dims, ijk_to_world, sources } = table;
+      return { groups: [{ id: '', label: '', dims, ijk_to_world, sources }], isFromDicom: true };
+    }
+    const view = await client.json<VolumeView>(`/v1/volumes/${offer.volume}`, { signal });
+    return { groups: contents(view).groups, isFromDicom: view.state !== undefined };
+  }
+
+  /** Asks the sidecar for finished jobs of the series in the pane. */
+  private async lookForOffers(): Promise<void> {
+    const uid = this.series?.seriesUid;
+    if (this.connection.status.state !== 'ready' || !uid || this.offeredFor === uid) return;
+    this.offeredFor = uid;
+    const path = `/v1/jobs?series=${encodeURIComponent(uid)}`;
+    const jobs = await this.connection.client.json<JobView[]>(path).catch(() => []);
+    if (this.series?.seriesUid !== uid) return;
+    const known = new Set(this.results.filter(result => this.isInViewer(result)).map(({ job }) => job));
+    this.offers = jobs
+      .filter(({ id, state }) => state === 'done' && !known.has(id))
+      .map(({ id, task, volume, group }) => ({
+        job: id,
+        title: this.tasks.find(other => other.id === task)?.title ?? task ?? 'segmentation',
+        volume: volume ?? '',
+        group: group ?? undefined,
+      }));
+    this.changed();
+  }
+
+  private tell(kind: Notice['kind'], text: string, hint = ''): void {
+    this.notice = { kind, text: asSentence(text), hint: asSentence(hint) };
+    this.changed();
+  }
+
+  /** Does something, and puts into words what went wrong. */
+  private async guarded(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      await this.fail(error);
+      return false;
+    }
+  }
+
+  private async fail(error: unknown): Promise<void> {
+    if (this.stop.signal.aborted) return this.tell('info', 'Cancelled');
+    if (error instanceof Unreachable) {
+      await this.connection.met(error);
+      return this.tell(
+        'error',
+        'The connection to Vesalius broke off',
+        'the viewer and its images are unharmed',
+      );
+    }
+    if (error instanceof Refusal) {
+      await this.connection.met(error);
+      return this.tell('error', error.message, error.hint);
+    }
+    if (error instanceof GeometryError) return this.tell('error', error.message);
+    this.tell('error', error instanceof Error ? error.message : String(error));
+  }
+}
+
+const titleOf = (title: string, { label }: Group): string => (label ? `${title}, ${label}` : title);

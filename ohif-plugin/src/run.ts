@@ -1,0 +1,180 @@
+// One segmentation, from the series in the pane to structures in all panes.
+
+import type { Found, Group, JobView, Speed, Table, Task } from './api.ts';
+import { type Client, Refusal } from './client.ts';
+import type { Transport } from './configuration.ts';
+import { mapped, matched, type Slice, type Vector } from './geometry.ts';
+import type { Host } from './host.ts';
+import { type Extent, extents } from './labels.ts';
+import { show } from './segmentation.ts';
+import { type Report, type Sent, send } from './send.ts';
+import { allImageIds, type Series, slicesOf } from './series.ts';
+
+/** What the user asked for. */
+export interface Wish {
+  task: Task;
+  speed: Speed['speed'];
+  /** Names; empty: all of the task. */
+  structures: string[];
+  /** Which of several times or b-values. */
+  timePoint: number | undefined;
+}
+
+/** A structure of a result, and where to look at it. */
+export interface Structure extends Found {
+  isVisible: boolean;
+  /** Millimetres (LPS+) of a voxel in it; none where nothing was found. */
+  at: Vector | undefined;
+}
+
+/** A finished segmentation of a series. */
+export interface Result {
+  job: string;
+  seriesUid: string;
+  studyUid: string;
+  title: string;
+  /** Of the volume that was segmented, such as `b = 1000`. */
+  group: string;
+  structures: Structure[];
+  /** OHIF's segmentation while it is shown. */
+  segmentationId: string | undefined;
+  /** Whether the sidecar has the images' DICOM, and so can write DICOM SEG. */
+  isFromDicom: boolean;
+  archive: 'no' | 'saving' | 'saved';
+  /** What the user should know. */
+  warnings: string[];
+}
+
+export interface Context {
+  host: Host;
+  client: Client;
+  transport: Transport;
+  signal: AbortSignal;
+  report: (stage: string, fraction?: number, secondsLeft?: number) => void;
+}
+
+/** Sends the series unless the sidecar still has it, and segments it. Nothing is shown yet. */
+export async function segment(
+  context: Context,
+  series: Series,
+  wish: Wish,
+  known: Sent | undefined,
+  created: (job: string) => void,
+): Promise<{ sent: Sent; group: Group; job: string }> {
+  const { host, client, transport, signal } = context;
+  const report: Report = (stage, fraction) => context.report(stage, fraction);
+  const { timePoint } = wish;
+  const again = known && (await isKept(client, known.volume)) ? known : undefined;
+  const sent = again ?? (await send({ host, client, series, timePoint, signal, report }, transport));
+  const group = chosen(sent, host, series, timePoint);
+  const body: Record<string, unknown> = { volume: sent.volume, task: wish.task.id, speed: wish.speed };
+  if (wish.structures.length) body.structures = wish.structures;
+  if (sent.groups.length > 1) body.group = group.id;
+  const job = await client.json<JobView>('/v1/jobs', { method: 'POST', body, signal });
+  created(job.id);
+  await follow(context, job.id);
+  return { sent, group, job: job.id };
+}
+
+/** Whether the sidecar still has a volume. */
+async function isKept(client: Client, volume: string): Promise<boolean> {
+  return client.json(`/v1/volumes/${volume}`).then(
+    () => true,
+    error => {
+      if (error instanceof Refusal) return false;
+      throw error;
+    },
+  );
+}
+
+/** The volume that was asked for: the one with the images of that time or b-value. */
+function chosen(sent: Sent, host: Host, series: Series, timePoint: number | undefined): Group {
+  const { groups } = sent;
+  const points = series.displaySet.dynamicVolumeInfo?.timePoints;
+  const ids = timePoint === undefined ? undefined : points?.[timePoint];
+  const wanted = new Set(ids ? slicesOf(host, ids).map(slice => slice.source) : []);
+  const group =
+    groups.find(({ sources }) => sources.some(source => wanted.has(source))) ?? groups[groups.length - 1];
+  if (!group) throw new Error('The sidecar found no volume in the series.');
+  return group;
+}
+
+/** Waits for the end of a job, and tells how far it is. */
+async function follow({ client, signal, report }: Context, id: string): Promise<void> {
+  let last: JobView | undefined;
+  for await (const view of client.lines<JobView>(`/v1/jobs/${id}/events`, signal)) {
+    last = view;
+    const fraction = view.progress ?? view.fraction ?? undefined;
+    const left = view.remaining_seconds ?? view.seconds_left ?? undefined;
+    const words =
+      view.state === 'queued' ? 'Waiting for another job' : (view.stage ?? view.message ?? 'Starting');
+    report(words.charAt(0).toUpperCase() + words.slice(1), fraction, left);
+  }
+  // The stream ends early when the sidecar goes; asking once more tells which it was.
+  const end = last && isFinal(last) ? last : await client.json<JobView>(`/v1/jobs/${id}`, { signal });
+  if (end.state === 'done') return;
+  const { code = 'cancelled', message = 'the job was cancelled', hint = '' } = end.error ?? {};
+  throw new Refusal(409, code, message, hint);
+}
+
+const isFinal = ({ state }: JobView): boolean =>
+  state === 'done' || state === 'failed' || state === 'cancelled';
+
+/** Fetches a finished job and shows it in the panes of its series. */
+export async function present(
+  { host, client, signal, report }: Context,
+  series: Series,
+  job: string,
+  title: string,
+  group: Group,
+  isFromDicom: boolean,
+): Promise<Result> {
+  report('Fetching the result');
+  const table = await client.json<Table>(`/v1/jobs/${job}/segmentation`, { signal });
+  const labels = await client.bytes(`/v1/jobs/${job}/labels`, signal, fraction =>
+    report('Fetching the result', fraction),
+  );
+  const { dims, ijk_to_world: ijkToWorld, sources } = group;
+  const [columns, rows, depth] = dims;
+  if (labels.length !== columns * rows * depth) {
+    throw new Error(`The result has ${labels.length} voxels, expected ${columns} x ${rows} x ${depth}.`);
+  }
+  report('Showing');
+  const slices = slicesOf(host, imagesOf(host, series, sources));
+  const order = matched(slices, { dims, ijkToWorld, sources });
+  const found = await extents(labels, dims);
+  const structures = table.segments.map(row => structure(row, found, ijkToWorld));
+  const present = structures.filter(({ voxels }) => voxels > 0);
+  const volumeId = `cornerstoneStreamingImageVolume:${series.displaySet.displaySetInstanceUID}`;
+  const shown = await show(host, series, slices, labels, order, present, title, volumeId);
+  const warnings = shown.skippedPanes
+    ? ['So many structures are not drawn in 3-D panes: that would keep this browser busy for minutes.']
+    : [];
+  return {
+    job,
+    seriesUid: series.seriesUid,
+    studyUid: series.studyUid,
+    title,
+    group: group.label,
+    structures,
+    segmentationId: shown.segmentationId,
+    isFromDicom,
+    archive: 'no',
+    warnings,
+  };
+}
+
+/** Images of the pane's series that the result has slices for, or all of them where it is one volume. */
+function imagesOf(host: Host, series: Series, sources: readonly string[]): string[] {
+  const ids = allImageIds(series.displaySet);
+  if (!series.displaySet.isDynamicVolume) return ids;
+  const wanted = new Set(sources);
+  return slicesOf(host, ids)
+    .filter((slice: Slice) => wanted.has(slice.source))
+    .map(slice => slice.imageId);
+}
+
+function structure(row: Found, found: Map<number, Extent>, ijkToWorld: readonly number[]): Structure {
+  const extent = found.get(row.value);
+  return { ...row, isVisible: true, at: extent && mapped(ijkToWorld, extent.at) };
+}

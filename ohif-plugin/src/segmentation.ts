@@ -1,0 +1,167 @@
+// A result as an OHIF segmentation: the right voxels on the right slices, with names and colours in all panes.
+
+import type { Found } from './api.ts';
+import type { Slice, Vector } from './geometry.ts';
+import type { Color, Host, SegmentEntry } from './host.ts';
+import { displayName, pause } from './labels.ts';
+import type { Series } from './series.ts';
+
+/** Surfaces of more structures than this keep a browser busy for minutes: 3-D panes are left alone then. */
+export const MOST_SURFACES = 40;
+
+export interface Shown {
+  segmentationId: string;
+  /** Three-dimensional panes that were left alone. */
+  skippedPanes: number;
+}
+
+/** Slices copied before the viewer gets its turn. */
+const TURN = 16;
+
+/**
+ * Adds a segmentation to the viewer. `order[n]` is the slice of `labels` that belongs to `slices[n]`.
+ */
+export async function show(
+  host: Host,
+  series: Series,
+  slices: readonly Slice[],
+  labels: Uint8Array,
+  order: readonly (number | undefined)[],
+  segments: readonly Found[],
+  title: string,
+  volumeId: string | undefined,
+): Promise<Shown> {
+  const { cornerstone, cornerstoneTools } = host.libraries();
+  const imageIds = slices.map(slice => slice.imageId);
+  const derived = cornerstone.imageLoader.createAndCacheDerivedLabelmapImages(imageIds);
+  for (const [n, image] of derived.entries()) {
+    const k = order[n];
+    const target = image.voxelManager.getScalarData() as Uint8Array;
+    if (k !== undefined) target.set(labels.subarray(k * target.length, (k + 1) * target.length));
+    if (n % TURN === TURN - 1) await pause();
+  }
+  const segmentationId = `vesalius-${crypto.randomUUID()}`;
+  const volume = volumeId && cornerstone.cache.getVolume(volumeId) ? { referencedVolumeId: volumeId } : {};
+  const { segmentationService } = host.services;
+  segmentationService.addOrUpdateSegmentation({
+    segmentationId,
+    representation: {
+      type: 'Labelmap',
+      data: { imageIds: derived.map(image => image.imageId), referencedImageIds: imageIds, ...volume },
+    },
+    config: {
+      label: title,
+      fallbackLabel: title,
+      segments: entries(segments),
+      cachedStats: { info: series.title },
+    },
+  });
+  const lut = cornerstoneTools.segmentation.state.addColorLUT(colors(segments));
+  // Panes that get the segmentation later, such as those of another layout, look their colours up here.
+  segmentationService._segmentationIdToColorLUTIndexMap?.set(segmentationId, lut);
+  const skippedPanes = await addToPanes(host, series, segmentationId, lut, segments.length);
+  segmentationService.setActiveSegmentation(series.viewportId, segmentationId);
+  return { segmentationId, skippedPanes };
+}
+
+/** Adds a segmentation to the pane it was asked for in, and to all that show the same series. */
+async function addToPanes(
+  host: Host,
+  series: Series,
+  segmentationId: string,
+  lut: number,
+  segments: number,
+): Promise<number> {
+  const { segmentationService, viewportGridService } = host.services;
+  const { color } = host.libraries().cornerstoneTools.segmentation.config;
+  const uid = series.displaySet.displaySetInstanceUID;
+  const others = [...viewportGridService.getState().viewports]
+    .filter(([id, pane]) => id !== series.viewportId && pane.displaySetInstanceUIDs?.includes(uid))
+    .map(([id]) => id);
+  let skipped = 0;
+  for (const id of [series.viewportId, ...others]) {
+    const isThere = segmentationService.getSegmentationRepresentations(id, { segmentationId }).length > 0;
+    if (isThere) continue;
+    if (segments > MOST_SURFACES && isThreeDimensional(host, id)) {
+      skipped += 1;
+      continue;
+    }
+    // No type: OHIF takes a label map, or a surface in a 3-D pane.
+    const config = { colorLUTOrIndex: lut };
+    await segmentationService.addSegmentationRepresentation(id, { segmentationId, config });
+  }
+  for (const id of segmentationService.getViewportIdsWithSegmentation(segmentationId)) {
+    const [shown] = segmentationService.getSegmentationRepresentations(id, { segmentationId });
+    if (shown && shown.colorLUTIndex !== lut) color.setColorLUT(id, segmentationId, lut);
+  }
+  return skipped;
+}
+
+function isThreeDimensional(host: Host, viewportId: string): boolean {
+  const viewport = viewports(host).find(({ id }) => id === viewportId) as { type?: string } | undefined;
+  return viewport?.type === 'volume3d';
+}
+
+const viewports = (host: Host) =>
+  (host.libraries().cornerstone.getRenderingEngines() ?? []).flatMap(engine => engine.getViewports());
+
+function entries(segments: readonly Found[]): Record<number, SegmentEntry> {
+  const entry = ({ value, name }: Found, n: number): [number, SegmentEntry] => [
+    value,
+    {
+      segmentIndex: value,
+      label: displayName(name),
+      locked: false,
+      active: n === 0,
+      cachedStats: {},
+      algorithmType: 'AUTOMATIC',
+      algorithmName: 'Vesalius',
+    },
+  ];
+  return Object.fromEntries(segments.map(entry));
+}
+
+/** A colour for each label up to the largest. Cornerstone puts one in front unless the first is all zeros. */
+function colors(segments: readonly Found[]): Color[] {
+  const most = Math.max(0, ...segments.map(({ value }) => value));
+  const table: Color[] = Array.from({ length: most + 1 }, (_, n) =>
+    n ? [128, 128, 128, 255] : [0, 0, 0, 0],
+  );
+  for (const { value, color } of segments) table[value] = [...color, 255];
+  return table;
+}
+
+/** Shows or hides a structure in all panes. */
+export function setVisible(host: Host, segmentationId: string, value: number, isVisible: boolean): void {
+  const { segmentationService } = host.services;
+  for (const id of segmentationService.getViewportIdsWithSegmentation(segmentationId)) {
+    for (const { type } of segmentationService.getSegmentationRepresentations(id, { segmentationId })) {
+      segmentationService.setSegmentVisibility(id, segmentationId, value, isVisible, type);
+    }
+  }
+}
+
+/** Brings all panes that show a segmentation to a point, in millimetres. */
+export function jumpTo(host: Host, segmentationId: string, value: number, world: Vector): void {
+  const { segmentationService } = host.services;
+  const ids = segmentationService.getViewportIdsWithSegmentation(segmentationId);
+  for (const viewport of viewports(host).filter(({ id }) => ids.includes(id))) {
+    if (viewport.jumpToWorld) {
+      viewport.jumpToWorld(world);
+      viewport.render();
+    } else {
+      segmentationService.jumpToSegmentCenter(segmentationId, value, viewport.id);
+    }
+  }
+  segmentationService.setActiveSegment(segmentationId, value);
+}
+
+/** Takes a segmentation out of the viewer. */
+export function remove(host: Host, segmentationId: string): void {
+  host.services.segmentationService.remove?.(segmentationId);
+}
+
+/** Whether the viewer still has it: leaving a study ends all segmentations. */
+export function isShown(host: Host, segmentationId: string): boolean {
+  return host.services.segmentationService.getSegmentation(segmentationId) !== undefined;
+}

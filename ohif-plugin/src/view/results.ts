@@ -1,0 +1,157 @@
+// What was found: structures with volumes, shown, hidden, jumped to; and results of before.
+
+import type { App } from '../app.ts';
+import { displayName } from '../labels.ts';
+import type { Result, Structure } from '../run.ts';
+import { h, type View } from './dom.ts';
+import { cross, eye, eyeOff } from './icons.ts';
+import { grouped, type Memory, search } from './setup.ts';
+
+/** Lists longer than this have a search field. */
+const SEARCH_FROM = 12;
+
+/** All results of the series in the active pane. */
+export function results(app: App, memory: Memory): View[] {
+  return app.shownResults().map(result => resultView(app, memory, result));
+}
+
+/** Results that the sidecar still has. */
+export function offers(app: App): View | undefined {
+  if (!app.offers.length || app.run) return undefined;
+  return h(
+    'div',
+    { class: 'section', 'data-cy': 'vesalius-offers' },
+    h('div', { class: 'head' }, h('span', { class: 'grow' }, 'Earlier results of this series')),
+    h(
+      'div',
+      { class: 'body' },
+      app.offers.map(offer =>
+        h(
+          'div',
+          { class: 'row between', key: offer.job },
+          h('span', {}, displayName(offer.title)),
+          h('button', { class: 'plain mini', onclick: () => void app.show(offer) }, 'Show'),
+        ),
+      ),
+    ),
+  );
+}
+
+function resultView(app: App, memory: Memory, result: Result): View {
+  const isShown = app.isInViewer(result);
+  const found = result.structures.filter(({ voxels }) => voxels > 0);
+  const wanted = memory.found.trim().toLowerCase();
+  const matching = result.structures.filter(({ name }) => displayName(name).toLowerCase().includes(wanted));
+  const areAllVisible = found.every(({ isVisible }) => isVisible);
+  return h(
+    'div',
+    { class: 'section', key: result.job, 'data-cy': 'vesalius-result' },
+    h(
+      'div',
+      { class: 'head' },
+      h('span', { class: 'grow', title: displayName(result.title) }, displayName(result.title)),
+      h(
+        'button',
+        {
+          class: 'icon',
+          title: areAllVisible ? 'Hide all' : 'Show all',
+          'data-cy': 'vesalius-toggle-all',
+          onclick: () => app.toggleAll(result, !areAllVisible),
+        },
+        areAllVisible ? eye() : eyeOff(),
+      ),
+      h(
+        'button',
+        { class: 'icon', title: 'Take it out of the viewer', onclick: () => app.hide(result) },
+        cross(),
+      ),
+    ),
+    h(
+      'div',
+      { class: 'body' },
+      !isShown && h('p', { class: 'soft' }, 'It was taken out of the viewer.'),
+      result.warnings.map(warning => h('p', { class: 'soft small' }, warning)),
+      result.structures.length > SEARCH_FROM &&
+        search(memory.found, 'vesalius-find', text => {
+          memory.found = text;
+          app.changed();
+        }),
+      h(
+        'div',
+        { class: 'list tall' },
+        grouped(matching).flatMap(([title, members]) => [
+          ...(title ? [h('div', { class: 'group', key: `group ${title}` }, displayName(title))] : []),
+          ...members.map(structure => item(app, result, structure)),
+        ]),
+      ),
+      saveButton(app, result),
+    ),
+  );
+}
+
+function item(app: App, result: Result, structure: Structure): View {
+  const { name, color, voxels, volume_ml, isVisible } = structure;
+  const isEmpty = voxels === 0;
+  return h(
+    'div',
+    {
+      class: `item${isVisible ? '' : ' hidden'}${isEmpty ? ' empty' : ''}`,
+      key: name,
+      'data-cy': `vesalius-item-${name}`,
+    },
+    h('span', {
+      class: 'swatch',
+      style: { background: isEmpty ? 'transparent' : `rgb(${color.join(' ')})` },
+    }),
+    h(
+      'button',
+      {
+        class: 'name',
+        disabled: isEmpty,
+        title: isEmpty ? 'Not found in these images' : `Go to ${displayName(name).toLowerCase()}`,
+        onclick: () => app.jump(result, structure),
+      },
+      displayName(name),
+    ),
+    h('span', { class: 'volume' }, isEmpty ? 'not found' : millilitres(volume_ml)),
+    isEmpty
+      ? h('span', { class: 'icon' })
+      : h(
+          'button',
+          {
+            class: 'icon',
+            title: isVisible ? 'Hide' : 'Show',
+            'aria-label': `${isVisible ? 'Hide' : 'Show'} ${displayName(name).toLowerCase()}`,
+            'aria-pressed': String(isVisible),
+            onclick: () => app.toggle(result, structure),
+          },
+          isVisible ? eye() : eyeOff(),
+        ),
+  );
+}
+
+/** With three digits that count. */
+export function millilitres(volume: number): string {
+  if (volume >= 1000) return `${(volume / 1000).toFixed(2)} L`;
+  return `${volume.toFixed(volume >= 100 ? 0 : volume >= 10 ? 1 : 2)} mL`;
+}
+
+function saveButton(app: App, result: Result): View {
+  const label = { no: 'Save to PACS', saving: 'Saving …', saved: 'Saved to PACS' }[result.archive];
+  const reason = app.host.dataSource()?.store
+    ? result.isFromDicom
+      ? undefined
+      : 'Vesalius got voxels, not DICOM, and cannot refer to the images.'
+    : 'This viewer cannot store in its archive.';
+  return h(
+    'button',
+    {
+      class: 'plain',
+      disabled: reason !== undefined || result.archive !== 'no',
+      title: reason ?? 'Stores a DICOM SEG beside the images',
+      'data-cy': 'vesalius-save',
+      onclick: () => void app.save(result),
+    },
+    label,
+  );
+}

@@ -1,0 +1,353 @@
+// What to segment: series, task, speed, structures; and the run that follows.
+
+import type { Segment, Speed, Task } from '../api.ts';
+import type { App, Run } from '../app.ts';
+import { displayName } from '../labels.ts';
+import { h, type View } from './dom.ts';
+
+/** What the panel remembers of its own. */
+export interface Memory {
+  code: string;
+  search: string;
+  isChoosing: boolean;
+  found: string;
+}
+
+const SPEEDS: Record<Speed['speed'], string> = { default: 'Fine', fast: 'Fast', fastest: 'Fastest' };
+
+/** The form above the button. */
+export function setup(app: App, memory: Memory): View {
+  const { series, task } = app;
+  const speed = task?.speeds.find(({ speed }) => speed === app.speed) ?? task?.speeds[0];
+  return h(
+    'div',
+    { class: 'section' },
+    h('div', { class: 'head' }, h('span', { class: 'grow' }, 'Segment')),
+    h(
+      'div',
+      { class: 'body' },
+      h(
+        'p',
+        { 'data-cy': 'vesalius-series' },
+        series ? series.title : 'Click a pane that shows CT or MR images.',
+      ),
+      series && app.fittingTasks().length === 0
+        ? h('p', { class: 'soft' }, `There is no task for ${series.modality} images.`)
+        : [
+            taskChoice(app),
+            timePointChoice(app),
+            speedChoice(app),
+            task && structureChoice(app, memory, task),
+          ],
+      task?.caution ? h('p', { class: 'soft small' }, sentence(task.caution)) : undefined,
+      speed && !speed.installed && task ? missing(app, task, speed) : undefined,
+      app.run ? progress(app, app.run) : startButton(app, speed),
+    ),
+  );
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+function taskChoice(app: App): View {
+  const tasks = app.fittingTasks();
+  const isHere = (task: Task): boolean => task.speeds.some(({ installed }) => installed);
+  const group = (label: string, members: Task[]): View | undefined =>
+    members.length
+      ? h(
+          'optgroup',
+          { label },
+          members.map(({ id, title }) =>
+            h('option', { value: id, selected: id === app.taskId, key: id }, displayName(title)),
+          ),
+        )
+      : undefined;
+  return h(
+    'label',
+    { class: 'field' },
+    h('span', { class: 'soft small' }, 'Task'),
+    h(
+      'select',
+      {
+        'data-cy': 'vesalius-task',
+        disabled: Boolean(app.run),
+        onchange: (event: Event) => app.choose((event.target as HTMLSelectElement).value),
+      },
+      group('Installed', tasks.filter(isHere)),
+      group(
+        'Not installed',
+        tasks.filter(task => !isHere(task)),
+      ),
+    ),
+  );
+}
+
+function timePointChoice(app: App): View | undefined {
+  const points = app.timePoints();
+  if (points.length < 2) return undefined;
+  const chosen = app.timePoint ?? points.length - 1;
+  const choose = (event: Event): void => {
+    app.timePoint = Number((event.target as HTMLSelectElement).value);
+    app.changed();
+  };
+  return h(
+    'label',
+    { class: 'field' },
+    h('span', { class: 'soft small' }, 'Volume of this series'),
+    h(
+      'select',
+      { 'data-cy': 'vesalius-time-point', disabled: Boolean(app.run), onchange: choose },
+      points.map((label, n) => h('option', { value: String(n), selected: n === chosen }, label)),
+    ),
+  );
+}
+
+function speedChoice(app: App): View | undefined {
+  const speeds = app.task?.speeds ?? [];
+  if (speeds.length < 2) return undefined;
+  return h(
+    'div',
+    { class: 'segmented', role: 'group', 'aria-label': 'Speed' },
+    speeds.map(({ speed, spacing_mm }) =>
+      h(
+        'button',
+        {
+          'aria-pressed': String(speed === app.speed),
+          disabled: Boolean(app.run),
+          onclick: () => {
+            app.speed = speed;
+            app.changed();
+          },
+        },
+        SPEEDS[speed],
+        spacing_mm ? h('small', {}, `${Math.max(...spacing_mm)} mm`) : undefined,
+      ),
+    ),
+  );
+}
+
+function structureChoice(app: App, memory: Memory, task: Task): View {
+  const only = app.only.get(task.id);
+  const count = task.segments.length;
+  const summary = only
+    ? `${only.size} of ${count} structures`
+    : count === 1
+      ? '1 structure'
+      : `All ${count} structures`;
+  return h(
+    'div',
+    { class: 'row between' },
+    h('span', {}, summary),
+    count > 1 &&
+      h(
+        'button',
+        {
+          class: 'link',
+          'data-cy': 'vesalius-choose',
+          'aria-expanded': String(memory.isChoosing),
+          onclick: () => {
+            memory.isChoosing = !memory.isChoosing;
+            app.changed();
+          },
+        },
+        memory.isChoosing ? 'Done' : 'Choose …',
+      ),
+  );
+}
+
+/** The list of structures with search and groups; below the form, so that the button stays in place. */
+export function structureList(app: App, memory: Memory): View | undefined {
+  const { task } = app;
+  if (!task || !memory.isChoosing || task.segments.length < 2) return undefined;
+  const only = app.only.get(task.id);
+  const isChosen = (name: string): boolean => only?.has(name) ?? true;
+  const change = (names: string[], isWanted: boolean): void => {
+    const chosen = new Set(only ?? task.segments.map(({ name }) => name));
+    for (const name of names) isWanted ? chosen.add(name) : chosen.delete(name);
+    if (chosen.size === task.segments.length) app.only.delete(task.id);
+    else app.only.set(task.id, chosen);
+    app.changed();
+  };
+  const wanted = memory.search.trim().toLowerCase();
+  const matching = task.segments.filter(({ name }) => displayName(name).toLowerCase().includes(wanted));
+  return h(
+    'div',
+    { class: 'section' },
+    h('div', { class: 'head' }, h('span', { class: 'grow' }, 'Structures')),
+    h(
+      'div',
+      { class: 'body' },
+      search(memory.search, 'vesalius-search', text => {
+        memory.search = text;
+        app.changed();
+      }),
+      h(
+        'div',
+        { class: 'row' },
+        h(
+          'button',
+          {
+            class: 'plain mini',
+            onclick: () =>
+              change(
+                matching.map(({ name }) => name),
+                true,
+              ),
+          },
+          'All',
+        ),
+        h(
+          'button',
+          {
+            class: 'plain mini',
+            onclick: () =>
+              change(
+                matching.map(({ name }) => name),
+                false,
+              ),
+          },
+          'None',
+        ),
+      ),
+      h(
+        'div',
+        { class: 'list', 'data-cy': 'vesalius-structures' },
+        grouped(matching).map(([title, members]) => group(title, members, isChosen, change)),
+        !matching.length &&
+          h('p', { class: 'soft', style: { padding: '8px' } }, 'No structure of that name.'),
+      ),
+    ),
+  );
+}
+
+export function search(value: string, id: string, change: (text: string) => void): View {
+  return h('input', {
+    type: 'search',
+    placeholder: 'Search',
+    'aria-label': 'Search structures',
+    'data-cy': id,
+    value,
+    oninput: (event: Event) => change((event.target as HTMLInputElement).value),
+  });
+}
+
+/** Structures under the sidecar's groups, in its order; one list without titles where it names none. */
+export function grouped<S extends Segment>(segments: readonly S[]): [string, S[]][] {
+  const groups = new Map<string, S[]>();
+  for (const segment of segments) {
+    const title = segment.group ?? '';
+    groups.set(title, [...(groups.get(title) ?? []), segment]);
+  }
+  return [...groups];
+}
+
+function group(
+  title: string,
+  members: Segment[],
+  isChosen: (name: string) => boolean,
+  change: (names: string[], isWanted: boolean) => void,
+): View[] {
+  const count = members.filter(({ name }) => isChosen(name)).length;
+  const checkbox = (names: string[], properties: Record<string, unknown>): View =>
+    h('input', {
+      type: 'checkbox',
+      onchange: (event: Event) => change(names, (event.target as HTMLInputElement).checked),
+      ...properties,
+    });
+  const head = h(
+    'label',
+    { class: 'group', key: `group ${title}` },
+    checkbox(
+      members.map(({ name }) => name),
+      { checked: count === members.length, indeterminate: count > 0 && count < members.length },
+    ),
+    h('span', {}, displayName(title)),
+    h('span', { style: { 'margin-left': 'auto' } }, `${count}/${members.length}`),
+  );
+  const rows = members.map(({ name }) =>
+    h('label', { key: name }, checkbox([name], { checked: isChosen(name) }), displayName(name)),
+  );
+  return title ? [head, ...rows] : rows;
+}
+
+function missing(app: App, task: Task, speed: Speed): View {
+  const flag = speed.speed === 'default' ? '' : ` --${speed.speed}`;
+  return h(
+    'div',
+    { class: 'card warn', 'data-cy': 'vesalius-missing' },
+    h('p', {}, 'The model is not on this computer yet. Install it there once:'),
+    h('code', {}, `vesalius models install ${task.id}${flag}`),
+    h(
+      'p',
+      { class: 'soft small' },
+      [speed.bytes ? `${(speed.bytes / 1e6).toFixed(0)} MB` : undefined, task.licence]
+        .filter(Boolean)
+        .join(' · '),
+    ),
+    h(
+      'div',
+      { class: 'row' },
+      h('button', { class: 'plain mini', onclick: () => void app.connect() }, 'Look again'),
+    ),
+  );
+}
+
+function startButton(app: App, speed: Speed | undefined): View {
+  const chosen = app.task && app.only.get(app.task.id);
+  const isPossible = app.series && app.task && speed?.installed && chosen?.size !== 0;
+  return h(
+    'button',
+    {
+      class: 'primary wide',
+      disabled: !isPossible,
+      'data-cy': 'vesalius-run',
+      onclick: () => void app.start(),
+    },
+    'Segment',
+  );
+}
+
+function progress(app: App, { stage, fraction, secondsLeft }: Run): View {
+  const isKnown = fraction !== undefined;
+  const percent = Math.floor(100 * (fraction ?? 0));
+  return h(
+    'div',
+    { class: 'body', style: { padding: '0' }, 'data-cy': 'vesalius-progress' },
+    h(
+      'div',
+      { class: 'row between' },
+      h('span', {}, stage),
+      h('span', { class: 'soft numbers' }, isKnown ? `${percent} %` : ''),
+    ),
+    h(
+      'div',
+      {
+        class: isKnown ? 'track' : 'track unknown',
+        role: 'progressbar',
+        'aria-label': stage,
+        'aria-valuenow': isKnown ? String(percent) : undefined,
+      },
+      h('div', { style: { width: isKnown ? `${percent}%` : '' } }),
+    ),
+    h(
+      'div',
+      { class: 'row between' },
+      h('span', { class: 'soft small numbers' }, left(secondsLeft)),
+      h(
+        'button',
+        { class: 'plain mini', 'data-cy': 'vesalius-cancel', onclick: () => app.cancel() },
+        'Cancel',
+      ),
+    ),
+  );
+}
+
+/** Time left, as exactly as it is known. */
+export function left(seconds: number | undefined): string {
+  if (seconds === undefined || !Number.isFinite(seconds)) return '';
+  if (seconds < 5) return 'a few seconds left';
+  if (seconds < 55) return `about ${5 * Math.ceil(seconds / 5)} s left`;
+  if (seconds < 90) return 'about a minute left';
+  return `about ${Math.round(seconds / 60)} min left`;
+}

@@ -1,0 +1,110 @@
+// What all tests share: folders and versions from `tests/ohif/run`, and one set of programs.
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { launch } from './browser.mjs';
+import { freePort, startOrthanc, startSidecar, upload } from './programs.mjs';
+import { appConfig, serveViewer } from './viewer.mjs';
+
+export const ROOT = path.resolve(fileURLToPath(import.meta.url), '../../../..');
+const need = name => {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set: these tests are started by tests/ohif/run`);
+  return value;
+};
+/** Where everything is that the tests fetch and write. */
+export const WORK = need('OHIF_WORK');
+export const VERSION = need('OHIF_VERSION');
+const BINARY = need('VESALIUS');
+const PYTHON = path.join(WORK, 'venv/bin/python');
+
+export function python(script, ...args) {
+  const ran = spawnSync(PYTHON, [path.join(ROOT, 'tests/ohif', script), ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, OMP_NUM_THREADS: '1' },
+    maxBuffer: 64 << 20,
+  });
+  if (ran.status !== 0) throw new Error(`${script}: ${ran.stderr}`);
+  return ran.stdout;
+}
+
+/** A series of make_series.py: its description, with the folder. */
+export function series(name) {
+  const folder = path.join(WORK, 'series', name);
+  if (!fs.existsSync(path.join(folder, 'series.json'))) python('make_series.py', path.join(WORK, 'series'), name);
+  return { folder, ...JSON.parse(fs.readFileSync(path.join(folder, 'series.json'), 'utf8')) };
+}
+
+/** What `vesalius segment` makes of a series. Made once for all versions. */
+export function expected(name) {
+  const { folder } = series(name);
+  const file = path.join(WORK, 'expected', `${name}.nii.gz`);
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  if (!fs.existsSync(file) || fs.statSync(file).mtimeMs < fs.statSync(BINARY).mtimeMs) {
+    const images = path.join(WORK, 'expected', name);
+    fs.rmSync(images, { recursive: true, force: true });
+    fs.mkdirSync(images);
+    for (const image of fs.readdirSync(folder).filter(image => image.endsWith('.dcm'))) {
+      fs.copyFileSync(path.join(folder, image), path.join(images, image));
+    }
+    const ran = spawnSync(BINARY, ['segment', '-i', images, '-o', file, '--ml', '--task', 'headneck', '-q'], {
+      encoding: 'utf8',
+    });
+    if (ran.status !== 0) throw new Error(`vesalius segment: ${ran.stderr}`);
+  }
+  return file;
+}
+
+/** Starts archive, sidecar, viewer and browser. `names`: series to store. */
+export async function world(names, options = {}) {
+  const scratch = fs.mkdtempSync(path.join(WORK, 'run-'));
+  const orthanc = await startOrthanc(path.join(scratch, 'orthanc'));
+  const stored = Object.fromEntries(names.map(name => [name, series(name)]));
+  for (const { folder } of Object.values(stored)) await upload(orthanc, folder);
+  const home = path.join(scratch, 'home');
+  const here = {
+    orthanc,
+    scratch,
+    series: stored,
+    sidecar: await startSidecar(BINARY, home, await freePort()),
+    restartSidecar: async () => {
+      here.sidecar = await startSidecar(BINARY, home, here.sidecar.port);
+    },
+  };
+  here.viewer = await serveViewer({
+    dist: path.join(WORK, 'viewers', VERSION, 'package/dist'),
+    plugin: path.join(ROOT, 'ohif-plugin/dist/index.js'),
+    proxy: {
+      '/dicom-web': { port: orthanc.port },
+      // The viewer's own web server lets users in, and signs for them.
+      '/vesalius': () => ({
+        port: here.sidecar.port,
+        strip: true,
+        headers: { authorization: `Bearer ${here.sidecar.token}` },
+        drop: ['origin', 'referer', 'sec-fetch-site', 'sec-fetch-mode', 'sec-fetch-dest'],
+      }),
+    },
+    ...options,
+  });
+  here.configure = (settings = {}, more = {}) => {
+    here.viewer.config = appConfig({ settings, ...more });
+  };
+  here.browser = await launch(options.switches);
+  here.context = () => here.browser.newContext({ viewport: { width: 1400, height: 900 } });
+  here.close = async () => {
+    await here.browser.close();
+    await here.viewer.close();
+    await here.sidecar.stop();
+    await orthanc.stop();
+    fs.rmSync(scratch, { recursive: true, force: true });
+  };
+  return here;
+}
+
+/** Compares what the viewer shows with what `vesalius segment` wrote. */
+export function compare(here, name, shown) {
+  const file = path.join(here.scratch, `${name}.json`);
+  fs.writeFileSync(file, JSON.stringify(shown));
+  return JSON.parse(python('compare.py', here.series[name].folder, expected(name), file));
+}
