@@ -1,0 +1,62 @@
+"""Numbers and names as people read them."""
+
+from __future__ import annotations
+
+import math
+from typing import Optional
+
+
+def bytes_in_words(count: Optional[float]) -> str:
+    """`1.2 GB`; empty where nobody knows."""
+    if not count:
+        return ""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            value = count / size
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def seconds_in_words(seconds: Optional[float]) -> str:
+    """`about 2 min`; empty where nobody knows. Rounded, so that it does not flicker."""
+    if seconds is None or not math.isfinite(seconds) or seconds < 0:
+        return ""
+    if seconds < 5:
+        return "a few seconds"
+    if seconds < 55:
+        return f"about {5 * max(1, round(seconds / 5))} s"
+    minutes = seconds / 60
+    return f"about {round(minutes)} min" if minutes < 55 else f"about {minutes / 60:.1f} h"
+
+
+def took_in_words(seconds: float) -> str:
+    """`8.4 s`, `2 min 5 s`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def milliliters(volume: float) -> str:
+    """`1,534.2`, with as many places as mean something."""
+    if volume >= 100:
+        return f"{volume:,.0f}"
+    return f"{volume:,.1f}" if volume >= 1 else f"{volume:.2f}"
+
+
+def readable(name: str) -> str:
+    """`kidney_left` as `kidney left`."""
+    return name.replace("_", " ").strip()
+
+
+def sentence(text: str) -> str:
+    """Messages of the engine begin small and have no period; in a panel they are sentences."""
+    text = text.strip()
+    if not text:
+        return ""
+    text = text[0].upper() + text[1:]
+    return text if text[-1] in ".!?:" else text + "."
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 structure`, `5 structures`."""
+    return f"{count} {one}" if count == 1 else f"{count} {many or one + 's'}"
