@@ -257,9 +257,7 @@ def to_scene(node: Any, point: Sequence[float]) -> Sequence[float]:
 
 
 def jump(point: Optional[Sequence[float]]) -> None:
-    """Shows a point in all slice views, and turns the 3D views about it."""
+    """Shows a point in all slice views."""
     if point is None:
         return
     slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *point, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
-    for camera in slicer.util.getNodesByClass("vtkMRMLCameraNode"):
-        camera.SetFocalPoint(*point)

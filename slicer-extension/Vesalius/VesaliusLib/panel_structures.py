@@ -24,6 +24,10 @@ class StructuresList:
         self._task: Optional[Task] = None
         self._items: Dict[str, Any] = {}
         self._groups: List[Any] = []
+        # A group that is clicked changes all its structures: tell once.
+        self._settle = qt.QTimer()
+        self._settle.setSingleShot(True)
+        self._settle.connect("timeout()", self._settled)
         self._search.connect("textChanged(QString)", self._filter)
         self._presets.connect("activated(int)", self._apply_preset)
         self._tree.connect("itemChanged(QTreeWidgetItem*,int)", self._changed)
@@ -105,6 +109,9 @@ class StructuresList:
         self._on_change()
 
     def _changed(self, _item: Any, _column: int) -> None:
+        self._settle.start(0)
+
+    def _settled(self) -> None:
         self._tell()
         self._on_change()
 
