@@ -6,7 +6,7 @@ import { mark } from './icons.ts';
 export const BUTTON_TAG = 'vesalius-button';
 
 const STYLE = `
-button { display: grid; place-items: center; width: 40px; height: 40px; padding: 0; border: 0; border-radius: 6px; cursor: pointer; background: none; color: hsl(var(--primary, 214 98% 60%)); }
+button { display: grid; place-items: center; width: 40px; height: 40px; padding: 0; border: 0; border-radius: 6px; cursor: pointer; background: none; color: #fff; }
 button:hover { background: hsl(var(--accent, 217 79% 24%)); color: #fff; }
 button:focus-visible { outline: 2px solid hsl(var(--highlight, 191 74% 63%)); }
 svg { width: 28px; height: 28px; display: block; }

@@ -13,9 +13,12 @@ interface Words {
 
 const OTHER: Partial<Record<State, Words>> = {
   'not-running': {
-    title: 'Vesalius is not running on this computer',
-    text: 'Start it, then try again. The viewer looks for it by itself, too.',
-    steps: ['In a terminal: `vesalius serve`', 'Or open it from 3D Slicer’s Vesalius panel'],
+    title: 'Vesalius does not answer on this computer',
+    text: 'Or it does not know this viewer any more. The viewer looks for it every few seconds.',
+    steps: [
+      'Start it in a terminal: `vesalius serve`, or from 3D Slicer’s Vesalius panel',
+      'If it runs already, pair again',
+    ],
     kind: 'warn',
   },
   'permission-needed': {

@@ -34,7 +34,7 @@ export const cross = (): View => icon('M6 6l12 12', 'M18 6L6 18');
 
 export const refresh = (): View => icon('M20 5v5h-5', 'M19.5 10a8 8 0 1 0 .3 4.5');
 
-/** The button's picture: slices of a body, one structure filled. */
+/** The button's picture: a slice of a body, liver filled, spine outlined. */
 export const mark = (): View =>
   h(
     'svg',
@@ -42,14 +42,15 @@ export const mark = (): View =>
       viewBox: '0 0 28 28',
       fill: 'none',
       stroke: 'currentColor',
-      'stroke-width': '1.6',
+      'stroke-width': '1.7',
       'aria-hidden': 'true',
     },
-    h('path', { d: 'M14 5c6.1 0 10 3.7 10 8.700S20.1 23 14 23 4 18.7 4 13.7 7.9 5 14 5z' }),
+    h('path', { d: 'M14 6.2c7 0 10.6 3.2 10.6 7.700S20.7 22 14 22 3.4 18.4 3.4 13.9 7 6.2 14 6.200z' }),
     h('path', {
-      d: 'M8.5 12.500c0-2.4 1.5-4 3.3-4 1.5 0 2.2 1.3 2.2 3.2 0 2.9-1.3 5.3-3 5.3-1.6 0-2.5-2-2.5-4.500z',
+      d: 'M12.6 9.300c2 0 3 .7 2.7 1.8-.4 1.4-2.7 1.5-3.6 3-.8 1.3-.9 3.4-2.5 3.6-1.8.2-3.1-1.7-3.1-3.9 0-2.8 2.6-4.5 6.5-4.500z',
       fill: 'currentColor',
       stroke: 'none',
     }),
-    h('path', { d: 'M17 10.500c1.7 0 3 1.4 3 3.500s-1.3 4-2.7 4-1.8-1.6-1.8-3.7.5-3.8 1.5-3.800z' }),
+    h('circle', { cx: '14', cy: '18.1', r: '1.7' }),
+    h('circle', { cx: '20', cy: '13.4', r: '1.5', fill: 'currentColor', stroke: 'none' }),
   );

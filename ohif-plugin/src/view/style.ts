@@ -23,7 +23,7 @@ button { cursor: pointer; }
 h3 { margin: 0; font-weight: 400; }
 p { margin: 0; overflow-wrap: anywhere; }
 code { font: 12px ui-monospace, "DejaVu Sans Mono", monospace; color: var(--bright); overflow-wrap: anywhere; }
-.section { margin-bottom: 2px; }
+.section { margin-top: 2px; }
 .head {
   display: flex; align-items: center; gap: 8px; min-height: 28px; padding: 0 8px;
   background: var(--raised); color: var(--soft);
@@ -55,6 +55,10 @@ label.field { display: flex; flex-direction: column; gap: 4px; }
 select, input[type=text], input[type=search] {
   width: 100%; height: 28px; padding: 0 8px; color: var(--text); background: #000;
   border: 1px solid var(--line); border-radius: 4px;
+}
+select {
+  appearance: none; padding-right: 26px; text-overflow: ellipsis; background-repeat: no-repeat; background-position: right 8px center;
+  background-image: url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='12' height='12' fill='none' stroke='%237bb2ce' stroke-width='1.6'%3E%3Cpath d='M2 4l4 4 4-4'/%3E%3C/svg%3E");
 }
 select option, select optgroup { background: #0b1030; color: #fff; }
 input::placeholder { color: var(--soft); opacity: .8; }

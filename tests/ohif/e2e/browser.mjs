@@ -47,27 +47,32 @@ export async function firstImage(page) {
   await page.waitForFunction(hasImage, null, { timeout: 90_000 });
 }
 
+/** Clicks without waiting for the page to hold still: software rendering of four panes never does. */
+export async function press(page, name) {
+  await page.locator(`[data-cy=${name}]`).first().dispatchEvent('click', {}, { timeout: 60_000 });
+}
+
 /** Opens the panel by the toolbar's button. */
 export async function openPanel(page) {
-  await page.locator('[data-cy=VesaliusButton]').click();
-  await page.locator('vesalius-panel').waitFor({ timeout: 15_000 });
+  await press(page, 'VesaliusButton');
+  await page.locator('vesalius-panel').waitFor({ state: 'attached', timeout: 30_000 });
 }
 
 /** Waits for a state of the connection. */
-export async function connected(page, state = 'ready', seconds = 20) {
+export async function connected(page, state = 'ready', seconds = 45) {
   await page
     .locator(`[data-cy=vesalius-status][data-state=${state}]`)
     .waitFor({ timeout: seconds * 1000 });
 }
 
 /** Presses the button, and waits for a result or a sentence why not. */
-export async function segment(page, seconds = 180) {
+export async function segment(page, seconds = 300) {
   const before = await page.locator('[data-cy=vesalius-result]').count();
-  await page.locator('[data-cy=vesalius-run]').click();
+  await press(page, 'vesalius-run');
   return finished(page, before, seconds);
 }
 
-export async function finished(page, before = 0, seconds = 180) {
+export async function finished(page, before = 0, seconds = 300) {
   const notice = page.locator('[data-cy=vesalius-notice]');
   const result = page.locator('[data-cy=vesalius-result]').nth(before);
   await result.or(notice).first().waitFor({ timeout: seconds * 1000 });

@@ -14,7 +14,7 @@ export async function freePort() {
 }
 
 /** Waits until `check` gives something. */
-export async function until(check, what, seconds = 20) {
+export async function until(check, what, seconds = 60) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const value = await Promise.resolve().then(check).catch(() => undefined);

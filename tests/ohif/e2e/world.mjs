@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { launch } from './browser.mjs';
-import { freePort, startOrthanc, startSidecar, upload } from './programs.mjs';
+import { launch, press } from './browser.mjs';
+import { freePort, startOrthanc, startSidecar, until, upload } from './programs.mjs';
 import { appConfig, serveViewer } from './viewer.mjs';
 
 export const ROOT = path.resolve(fileURLToPath(import.meta.url), '../../../..');
@@ -71,6 +71,8 @@ export async function world(names, options = {}) {
     restartSidecar: async () => {
       here.sidecar = await startSidecar(BINARY, home, here.sidecar.port);
     },
+    /** Options of the viewer's web server, read at each request. */
+    options,
   };
   here.viewer = await serveViewer({
     dist: path.join(WORK, 'viewers', VERSION, 'package/dist'),
@@ -81,8 +83,8 @@ export async function world(names, options = {}) {
       '/vesalius': () => ({
         port: here.sidecar.port,
         strip: true,
-        headers: { authorization: `Bearer ${here.sidecar.token}` },
-        drop: ['origin', 'referer', 'sec-fetch-site', 'sec-fetch-mode', 'sec-fetch-dest'],
+        headers: { authorization: `Bearer ${options.token ?? here.sidecar.token}` },
+        drop: ['origin'],
       }),
     },
     ...options,
@@ -91,6 +93,18 @@ export async function world(names, options = {}) {
     here.viewer.config = appConfig({ settings, ...more });
   };
   here.browser = await launch(options.switches);
+  // What `vesalius pair` or 3D Slicer's panel does on this computer's side.
+  here.pair = async page => {
+    const { json } = await here.sidecar.ask('pair', 'POST', {});
+    await page.locator('[data-cy=vesalius-code]').fill(json.code);
+    await press(page, 'vesalius-pair');
+    const asked = await until(async () => {
+      const now = (await here.sidecar.ask('pair')).json;
+      return now.state === 'asking' && now;
+    }, 'the page has shown that it knows the code');
+    await here.sidecar.ask('pair/answer', 'POST', { allow: true });
+    return asked;
+  };
   here.context = () => here.browser.newContext({ viewport: { width: 1400, height: 900 } });
   here.close = async () => {
     await here.browser.close();
