@@ -81,7 +81,7 @@ export class Connection implements Signer {
       }
       this.become({ state: 'ready', info: await this.client.json<Info>('/v1/info') });
     } catch (error) {
-      this.become(await this.explain(error, watch.isBlocked()));
+      this.become(await this.explain(error, watch));
     } finally {
       watch.end();
     }
@@ -96,6 +96,7 @@ export class Connection implements Signer {
     const { signal } = this.attempt;
     const base = this.configuration.url ?? `http://127.0.0.1:${code.port}`;
     this.become({ state: 'confirming' });
+    const watch = policyWatch(base);
     try {
       this.pairing = await pair(base, code, signal);
       await savePairing(this.pairing);
@@ -104,10 +105,12 @@ export class Connection implements Signer {
       return undefined;
     } catch (error) {
       if (signal.aborted) return undefined;
-      const status = await this.explain(error, false);
+      const status = await this.explain(error, watch);
       const isAboutBrowser = status.state.startsWith('permission') || status.state === 'blocked-by-policy';
       this.become(isAboutBrowser ? status : { state: 'unpaired' });
-      return sentence(error, code.port);
+      return isAboutBrowser ? undefined : sentence(error, code.port);
+    } finally {
+      watch.end();
     }
   }
 
@@ -130,12 +133,12 @@ export class Connection implements Signer {
       error instanceof Unreachable ||
       (error instanceof Refusal && [401, 403, 426].includes(error.status))
     ) {
-      this.become(await this.explain(error, false));
+      this.become(await this.explain(error));
     }
     return this.status;
   }
 
-  private async explain(error: unknown, isBlockedByPolicy: boolean): Promise<Status> {
+  private async explain(error: unknown, watch?: PolicyWatch): Promise<Status> {
     if (error instanceof Impostor) return { state: 'impostor', detail: error.message };
     if (error instanceof Refusal) {
       if (error.status === 426) return { state: 'version', detail: `${error.message}. ${error.hint}` };
@@ -147,7 +150,7 @@ export class Connection implements Signer {
     }
     if (!(error instanceof Unreachable)) throw error;
     this.sessionToken = undefined;
-    if (isBlockedByPolicy) return { state: 'blocked-by-policy' };
+    if (await watch?.isBlocked()) return { state: 'blocked-by-policy' };
     const permission = this.isBehindSite ? 'granted' : await loopbackPermission();
     if (permission === 'denied') return { state: 'permission-denied' };
     if (permission === 'prompt' && !isLocalPage()) return { state: 'permission-needed' };
@@ -177,15 +180,21 @@ async function loopbackPermission(): Promise<Permission> {
   return 'unknown';
 }
 
+interface PolicyWatch {
+  isBlocked(): Promise<boolean>;
+  end(): void;
+}
+
 /** Listens for the page's own content security policy: the error of the request does not tell. */
-function policyWatch(base: string): { isBlocked(): boolean; end(): void } {
+function policyWatch(base: string): PolicyWatch {
   let isBlocked = false;
   const listen = (event: SecurityPolicyViolationEvent): void => {
     if (event.blockedURI.startsWith(base)) isBlocked = true;
   };
   document.addEventListener('securitypolicyviolation', listen);
   return {
-    isBlocked: () => isBlocked,
+    // The event comes a turn after the request has failed.
+    isBlocked: () => new Promise(resolve => setTimeout(() => resolve(isBlocked), 50)),
     end: () => document.removeEventListener('securitypolicyviolation', listen),
   };
 }

@@ -4,6 +4,7 @@ import type { Found } from './api.ts';
 import type { Slice, Vector } from './geometry.ts';
 import type { Color, Host, SegmentEntry } from './host.ts';
 import { displayName, pause } from './labels.ts';
+import { nonce } from './proof.ts';
 import type { Series } from './series.ts';
 
 /** Surfaces of more structures than this keep a browser busy for minutes: 3-D panes are left alone then. */
@@ -40,7 +41,7 @@ export async function show(
     if (k !== undefined) target.set(labels.subarray(k * target.length, (k + 1) * target.length));
     if (n % TURN === TURN - 1) await pause();
   }
-  const segmentationId = `vesalius-${crypto.randomUUID()}`;
+  const segmentationId = `vesalius-${nonce().slice(0, 22)}`;
   const volume = volumeId && cornerstone.cache.getVolume(volumeId) ? { referencedVolumeId: volumeId } : {};
   const { segmentationService } = host.services;
   segmentationService.addOrUpdateSegmentation({

@@ -1,7 +1,9 @@
 // A stock viewer on a port of this computer: the dist as published, our app-config, our plugin, and the archive behind
 // `/dicom-web`, so that the page has one origin.
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import path from 'node:path';
 
 const TYPES = {
@@ -45,13 +47,24 @@ export function appConfig({ plugin = PLUGIN_PATH, settings = {}, source = 'dicom
 };`;
 }
 
+/** A certificate that no browser trusts without being told to. */
+function certificate(folder) {
+  const [key, cert] = ['key.pem', 'certificate.pem'].map(name => path.join(folder, name));
+  if (!fs.existsSync(cert)) {
+    const name = ['-subj', '/CN=viewer.hospital.example', '-addext', 'subjectAltName=DNS:viewer.hospital.example'];
+    const what = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+    execFileSync('openssl', [...what, ...name, '-keyout', key, '-out', cert], { stdio: 'pipe' });
+  }
+  return { key: fs.readFileSync(key), cert: fs.readFileSync(cert) };
+}
+
 /** Serves; `proxy` passes paths that begin with a key on to `{port, headers, drop}`. Gives `{origin, close, config}`. */
-export async function serveViewer({ dist, plugin, proxy, port = 0, headers = {} }) {
-  const state = { config: appConfig() };
-  const server = http.createServer((request, response) => {
+export async function serveViewer({ dist, plugin, proxy, secure }) {
+  const state = { config: appConfig(), headers: {} };
+  const answer = (request, response) => {
     const url = new URL(request.url, 'http://localhost');
     const name = decodeURIComponent(url.pathname);
-    for (const [key, value] of Object.entries(headers)) response.setHeader(key, value);
+    for (const [key, value] of Object.entries(state.headers)) response.setHeader(key, value);
     const prefix = Object.keys(proxy).find(key => name.startsWith(key));
     if (prefix) return pass(request, response, proxy[prefix], prefix);
     if (name === '/app-config.js') {
@@ -61,9 +74,11 @@ export async function serveViewer({ dist, plugin, proxy, port = 0, headers = {} 
     if (name.startsWith('/plugins/')) return file(response, name === PLUGIN_PATH ? plugin : undefined);
     const wanted = path.join(dist, path.normalize(name));
     return file(response, isFile(wanted) ? wanted : path.join(dist, 'index.html'));
-  });
-  await new Promise(resolve => server.listen(port, '127.0.0.1', resolve));
-  state.origin = `http://127.0.0.1:${server.address().port}`;
+  };
+  const server = secure ? https.createServer(certificate(secure), answer) : http.createServer(answer);
+  await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
+  state.port = server.address().port;
+  state.origin = `http${secure ? 's' : ''}://127.0.0.1:${state.port}`;
   state.close = () => new Promise(resolve => {
     server.close(resolve);
     server.closeAllConnections();

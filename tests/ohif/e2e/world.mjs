@@ -87,12 +87,12 @@ export async function world(names, options = {}) {
         drop: ['origin'],
       }),
     },
-    ...options,
+    secure: options.secure ? scratch : undefined,
   });
   here.configure = (settings = {}, more = {}) => {
     here.viewer.config = appConfig({ settings, ...more });
   };
-  here.browser = await launch(options.switches);
+  here.browser = await launch(options.switches?.(here.viewer.port));
   // What `vesalius pair` or 3D Slicer's panel does on this computer's side.
   here.pair = async page => {
     const { json } = await here.sidecar.ask('pair', 'POST', {});
@@ -105,7 +105,7 @@ export async function world(names, options = {}) {
     await here.sidecar.ask('pair/answer', 'POST', { allow: true });
     return asked;
   };
-  here.context = () => here.browser.newContext({ viewport: { width: 1400, height: 900 } });
+  here.context = () => here.browser.newContext({ viewport: { width: 1400, height: 900 }, ignoreHTTPSErrors: true });
   here.close = async () => {
     await here.browser.close();
     await here.viewer.close();
