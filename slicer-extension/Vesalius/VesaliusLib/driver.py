@@ -15,6 +15,8 @@ from .vesalius.steps import Work
 
 # Seconds of work at a time; a frame of a smooth animation is twice as long.
 BUDGET = 0.008
+# Seconds of it between two looks at what is to be told, and the longest that a tick waits for the engine.
+PIECE = 0.001
 # Milliseconds after which Qt's other events had their turn.
 LEAST_PAUSE, MOST_PAUSE = 1, 250
 
@@ -89,30 +91,41 @@ class Driver:
             return
         self._timer.stop()
         began = time.perf_counter()
-        try:
-            is_done, error = steps.advance(BUDGET), None
-        except VesaliusError as caught:
-            is_done, error = True, caught
-        except Exception as caught:  # noqa: BLE001 - a defect must end the work, not the timer
-            is_done, error = True, defect(caught)
-        on_done, on_error, on_progress = self._callbacks
-        if self._steps is not steps:
-            return
-        if on_progress is not None and steps.progress is not self._told:
+        is_done, error = False, None
+        # A callback may abandon this work, and begin other work.
+        while self._steps is steps and not is_done and time.perf_counter() - began < BUDGET:
+            try:
+                is_done = steps.advance(PIECE)
+            except VesaliusError as caught:
+                is_done, error = True, caught
+            except Exception as caught:  # noqa: BLE001 - a defect must end the work, not the timer
+                is_done, error = True, defect(caught)
+            self._tell(steps)
+            if not is_done and steps.pause > 0:
+                break
+        if self._steps is steps:
+            if is_done:
+                self._end(steps, error)
+            else:
+                pause = int(1000 * steps.pause)
+                self._timer.start(max(LEAST_PAUSE, min(MOST_PAUSE, pause)))
+        self.longest_tick = max(self.longest_tick, time.perf_counter() - began)
+
+    def _tell(self, steps: Steps) -> None:
+        on_progress = self._callbacks[2]
+        if on_progress is not None and steps.progress is not None and steps.progress is not self._told:
             self._told = steps.progress
             on_progress(self._told)
-        if is_done and self._steps is steps:
-            self._steps = None
-            if error is None:
-                on_done(steps.result)
-            else:
-                on_error(error)
-            if self._steps is None:
-                self._next()
-        elif self._steps is steps:
-            pause = int(1000 * steps.pause)
-            self._timer.start(max(LEAST_PAUSE, min(MOST_PAUSE, pause)))
-        self.longest_tick = max(self.longest_tick, time.perf_counter() - began)
+
+    def _end(self, steps: Steps, error: Optional[VesaliusError]) -> None:
+        on_done, on_error, _on_progress = self._callbacks
+        self._steps = None
+        if error is None:
+            on_done(steps.result)
+        else:
+            on_error(error)
+        if self._steps is None:
+            self._next()
 
 
 def defect(error: Exception) -> VesaliusError:

@@ -87,6 +87,7 @@ class Job:
         self._client: Optional[Client] = None
         self._reason = ""
         self._watched: List[Tuple[Any, int]] = []
+        self._watch()
 
     @property
     def is_busy(self) -> bool:
@@ -99,13 +100,13 @@ class Job:
             raise VesaliusError("busy", "a segmentation is under way", "wait for it, or cancel it")
         self.request, self.error, self.outcome = request, None, None
         self.fraction, self.seconds_left, self._reason = 0.0, None, ""
-        self._set(STARTING, "preparing the image")
-        self._watch()
         self.driver.run(self._work(request), self._done, self._failed, self._progress)
+        # Last, since whoever is told may cancel.
+        self._set(STARTING, "preparing the image")
 
     def cancel(self, reason: str = "cancelled") -> None:
         """Asks to stop; the engine is told in the next steps."""
-        if self.is_busy:
+        if self.is_busy and not self._reason:
             self._reason = reason
             self.message = "stopping"
             self.driver.cancel()
@@ -134,8 +135,9 @@ class Job:
             finally:
                 self.driver.abandon()
         self._unwatch()
-        if self._client is not None:
-            self._client.close()
+        self._forget_voxels()
+        self.driver.wait(timeout=1.0)
+        self._forget_client()
 
     # The work, in steps.
 
@@ -183,8 +185,8 @@ class Job:
             region = asked.get("region")
             imported = yield from segments.put(volume, target, labels, table, region, request.replace_edited)
         except BaseException:
-            if is_new and slicer.mrmlScene.IsNodePresent(target):
-                slicer.mrmlScene.RemoveNode(target)
+            if is_new:
+                remove(target)
             raise
         if request.show_3d:
             yield from surfaces.show(target)
@@ -202,6 +204,11 @@ class Job:
         self._client = yield from self.engine.connected()
         return self._client
 
+    def _forget_voxels(self) -> None:
+        """Has the engine delete what it keeps for the next run."""
+        if self._client is not None:
+            self.driver.run(self._client.forget_kept())
+
     def _forget_client(self) -> None:
         if self._client is not None:
             self._client.close()
@@ -217,12 +224,10 @@ class Job:
         self._set(state, progress.message)
 
     def _done(self, outcome: Outcome) -> None:
-        self._unwatch()
         self.outcome, self.fraction, self.seconds_left = outcome, 1.0, None
         self._set(DONE, "")
 
     def _failed(self, error: VesaliusError) -> None:
-        self._unwatch()
         self.error, self.seconds_left = error, None
         if is_cancellation(error):
             self._set(CANCELLED, self._reason or "cancelled")
@@ -236,16 +241,19 @@ class Job:
     # What the user does meanwhile.
 
     def _watch(self) -> None:
-        """Stops the job when the scene closes or one of its nodes goes."""
+        """Stops the job when the scene closes or one of its nodes goes; the engine forgets the voxels then."""
 
         @vtk.calldata_type(vtk.VTK_OBJECT)
         def removed(_caller: Any, _event: str, node: Any) -> None:
             request = self.request
             if request is not None and node is not None and node.GetID() in (request.volume, request.segmentation):
                 self.cancel(f"stopped, since `{node.GetName()}` was deleted")
+                if node.GetID() == request.volume:
+                    self._forget_voxels()
 
         def closing(_caller: Any, _event: str) -> None:
             self.cancel("stopped, since the scene was closed")
+            self._forget_voxels()
 
         for event, callback in (
             (slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, removed),
@@ -265,6 +273,14 @@ def node_of(node_id: str) -> Any:
     if node is None:
         raise VesaliusError("node_gone", "the image or the segmentation is not in the scene any more", "choose again")
     return node
+
+
+def remove(node: Any) -> None:
+    """Takes a node out of the scene with all that was made for it, if it is still there."""
+    display = node.GetDisplayNode()
+    for each in (display, node):
+        if each is not None and slicer.mrmlScene.IsNodePresent(each):
+            slicer.mrmlScene.RemoveNode(each)
 
 
 def job_of(request: Request, volume: Any) -> Dict[str, Any]:

@@ -90,6 +90,10 @@ class Client:
         """Deletes voxels."""
         return self.ask("DELETE", f"/v1/volumes/{volume}")
 
+    def forget_kept(self) -> Work[None]:
+        """Deletes the voxels that `segment` keeps on the engine for their keys."""
+        yield from self._kept_volume(None)
+
     # A segmentation from end to end.
 
     def segment(

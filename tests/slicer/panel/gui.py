@@ -21,7 +21,7 @@ import slicer  # noqa: E402
 import slicer.util  # noqa: E402
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets  # noqa: E402
 
-MODULE = Path(__file__).resolve().parents[2] / "slicer-extension" / "Vesalius"
+MODULE = Path(__file__).resolve().parents[3] / "slicer-extension" / "Vesalius"
 SOURCES = (QtCore, QtGui, QtWidgets, QtUiTools)
 # C++ calls these on Python's subclasses: they must stay methods.
 VIRTUAL = {"sizeHint", "minimumSizeHint"}

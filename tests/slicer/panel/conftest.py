@@ -1,0 +1,70 @@
+"""What the tests of the panel share: Qt, the module's own widget, and the engine that the other tests use too."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import loop  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def application(slicer_scene):
+    """Qt, and Slicer's scene."""
+    import gui
+
+    return gui.install()
+
+
+@pytest.fixture
+def volume(application, scene):
+    """A part of a real CT."""
+    import slicer
+    from volumes import GEOMETRIES, add_volume, small_ct
+
+    # The application always has one; it comes back by itself when it is asked for.
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    return add_volume(scene, small_ct(), GEOMETRIES["oblique"])
+
+
+@pytest.fixture
+def home(engine, monkeypatch):
+    """The folder of the engine that runs for all tests."""
+    monkeypatch.setenv("VESALIUS_HOME", str(engine.home))
+    return engine.home
+
+
+@pytest.fixture
+def job(application, home):
+    """The machine behind the panel, without the panel."""
+    from VesaliusLib.jobs import Job
+    from VesaliusLib.process import Engine
+
+    made = Job(Engine())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def widget(application, scene, home):
+    """The module's widget, entered."""
+    made = open_widget()
+    loop.until(lambda: made.panel.tasks)
+    yield made
+    made.cleanup()
+
+
+def open_widget():
+    """Does what Slicer does when the user opens the module."""
+    from Vesalius import VesaliusWidget
+
+    made = VesaliusWidget()
+    made.setup()
+    made.parent.resize(380, 900)
+    made.parent.show()
+    made.enter()
+    return made
