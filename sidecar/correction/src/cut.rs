@@ -1,0 +1,134 @@
+//! The cheapest way to flip cells of a block, and what of it hangs together with the click.
+
+use crate::block::{Block, Role};
+use crate::maxflow::{Graph, NOBODY};
+use crate::region::alike;
+
+/// How much a smooth boundary on an edge is worth against appearance and distance.
+const SMOOTHNESS: f32 = 8.0;
+/// A boundary that exists already costs this much of a new one.
+const KNOWN_BOUNDARY: f32 = 0.7;
+/// Whole units of capacity for a cost of 1.
+const UNITS: f32 = 4096.0;
+
+/// What the cut may do with a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Decide.
+    Open,
+    /// It flips, or has what others flip to.
+    Flip,
+    /// It stays.
+    Stay,
+    /// It is not there.
+    Nothing,
+}
+
+impl State {
+    /// What a role allows at most; free cells stay unless somebody opens them.
+    pub(crate) fn of(role: Role) -> State {
+        match role {
+            Role::Done => State::Flip,
+            Role::Free | Role::Kept => State::Stay,
+            Role::Outside => State::Nothing,
+        }
+    }
+}
+
+/// Which free cells flip so that the sum over open cells of `gain`, less what the new boundary costs, is greatest.
+pub(crate) fn cut(block: &Block, noise: f32, states: &[State], gain: impl Fn(usize) -> f32) -> Vec<bool> {
+    let nodes: Vec<usize> = block.inner().filter(|&cell| states[cell] == State::Open).collect();
+    let mut numbers = vec![NOBODY; states.len()];
+    for (n, &cell) in nodes.iter().enumerate() {
+        numbers[cell] = n as u32;
+    }
+    let mean = block.spacing.iter().sum::<f32>() / 3.0;
+    let weights = block.spacing.map(|spacing| SMOOTHNESS * UNITS * (mean / spacing));
+    let mut graph = Graph {
+        terminals: Vec::with_capacity(nodes.len()),
+        neighbors: Vec::with_capacity(nodes.len()),
+        capacities: Vec::with_capacity(nodes.len()),
+    };
+    for &cell in &nodes {
+        let mut terminal = (gain(cell) * UNITS).round() as i32;
+        let mut neighbors = [NOBODY; 6];
+        let mut capacities = [0; 6];
+        for (direction, neighbor) in block.around(cell).into_iter().enumerate() {
+            if states[neighbor] == State::Nothing {
+                continue;
+            }
+            let mut weight =
+                weights[direction / 2] * alike(block.values[cell] - block.values[neighbor], noise);
+            if block.labels[cell] != block.labels[neighbor] {
+                weight *= KNOWN_BOUNDARY;
+            }
+            let weight = weight.round() as i32;
+            match states[neighbor] {
+                State::Open => (neighbors[direction], capacities[direction]) = (numbers[neighbor], weight),
+                State::Flip => terminal += weight,
+                State::Stay => terminal -= weight,
+                State::Nothing => {}
+            }
+        }
+        graph.terminals.push(terminal);
+        graph.neighbors.push(neighbors);
+        graph.capacities.push(capacities);
+    }
+    let source = graph.cut().source;
+    let flips = |cell: usize| match numbers[cell] {
+        NOBODY => states[cell] == State::Flip && block.roles[cell] == Role::Free,
+        node => source[node as usize],
+    };
+    (0..states.len()).map(flips).collect()
+}
+
+/// The flipped cells that hang together, through faces, with `seeds`. When a target grows, it links what touches it.
+pub(crate) fn connected(block: &Block, flipped: &[bool], seeds: &[usize], through_done: bool) -> Vec<bool> {
+    let passable = |cell: usize| flipped[cell] || (through_done && block.roles[cell] == Role::Done);
+    let mut seen = vec![false; flipped.len()];
+    let mut waiting: Vec<usize> = seeds.iter().copied().filter(|&seed| passable(seed)).collect();
+    waiting.iter().for_each(|&seed| seen[seed] = true);
+    let strides = block.strides();
+    while let Some(cell) = waiting.pop() {
+        let at = block.at(cell);
+        for a in 0..3 {
+            for (edge, next) in [(1, cell - strides[a]), (block.size[a] - 2, cell + strides[a])] {
+                if at[a] != edge && !seen[next] && passable(next) {
+                    seen[next] = true;
+                    waiting.push(next);
+                }
+            }
+        }
+    }
+    seen.iter().zip(flipped).map(|(&seen, &flipped)| seen && flipped).collect()
+}
+
+/// Cells within `steps` faces of the boundary of `flipped`, on either side of it.
+pub(crate) fn band(block: &Block, flipped: &[bool], steps: usize) -> Vec<bool> {
+    let mut band = vec![false; flipped.len()];
+    let mut front = Vec::new();
+    for cell in block.inner() {
+        if block.around(cell).iter().any(|&n| flipped[n] != flipped[cell] && block.roles[n] != Role::Outside)
+        {
+            band[cell] = true;
+            front.push(cell);
+        }
+    }
+    let margin = |cell: usize| {
+        let at = block.at(cell);
+        (0..3).any(|a| at[a] == 0 || at[a] + 1 == block.size[a])
+    };
+    for _ in 1..steps {
+        let mut next = Vec::new();
+        for cell in front {
+            for neighbor in block.around(cell) {
+                if !band[neighbor] && !margin(neighbor) {
+                    band[neighbor] = true;
+                    next.push(neighbor);
+                }
+            }
+        }
+        front = next;
+    }
+    band
+}

@@ -1,0 +1,93 @@
+//! A region that an edit would change: a box and which of its voxels.
+
+use imaging::IndexBox;
+
+use crate::block::{Block, Role};
+
+/// Voxels that would flip, within the smallest box round them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Region {
+    pub(crate) part: IndexBox,
+    /// C order, i fastest.
+    pub(crate) inside: Vec<bool>,
+    pub(crate) voxels: usize,
+    /// Mean over the new boundary of how alike the two sides are: 0 on strong edges, 1 where there is none.
+    pub(crate) openness: f32,
+}
+
+impl Region {
+    /// The flipped cells of a block at full resolution.
+    pub(crate) fn new(block: &Block, flipped: &[bool], noise: f32) -> Region {
+        let cells: Vec<usize> = block.inner().filter(|&cell| flipped[cell]).collect();
+        let part = round_about(cells.iter().map(|&cell| block.voxel(cell)));
+        let mut region = Region {
+            part,
+            inside: vec![false; part.size().iter().product()],
+            voxels: cells.len(),
+            openness: 0.0,
+        };
+        let (mut sum, mut faces) = (0.0f64, 0u32);
+        for cell in cells {
+            let place = region.place(block.voxel(cell));
+            region.inside[place] = true;
+            for neighbor in block.around(cell) {
+                if !flipped[neighbor] && matches!(block.roles[neighbor], Role::Free | Role::Kept) {
+                    sum += f64::from(alike(block.values[cell] - block.values[neighbor], noise));
+                    faces += 1;
+                }
+            }
+        }
+        region.openness = (sum / f64::from(faces.max(1))) as f32;
+        region
+    }
+
+    /// The voxels of `part` for which `holds`; its boundary counts as closed.
+    pub(crate) fn of(part: IndexBox, holds: impl Fn([usize; 3]) -> bool) -> Region {
+        let size = part.size();
+        let n: usize = size.iter().product();
+        let at = |n: usize| [n % size[0], n / size[0] % size[1], n / (size[0] * size[1])];
+        let inside: Vec<bool> =
+            (0..n).map(|n| holds(std::array::from_fn(|a| part.start[a] + at(n)[a]))).collect();
+        let voxels = inside.iter().filter(|inside| **inside).count();
+        Region { part, inside, voxels, openness: 0.0 }
+    }
+
+    fn place(&self, voxel: [usize; 3]) -> usize {
+        let size = self.part.size();
+        let at: [usize; 3] = std::array::from_fn(|a| voxel[a] - self.part.start[a]);
+        (at[2] * size[1] + at[1]) * size[0] + at[0]
+    }
+
+    /// Whether a voxel would flip.
+    pub(crate) fn holds(&self, voxel: [usize; 3]) -> bool {
+        let within = (0..3).all(|a| (self.part.start[a]..self.part.end[a]).contains(&voxel[a]));
+        within && self.inside[self.place(voxel)]
+    }
+
+    /// The voxels that would flip, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = [usize; 3]> + '_ {
+        let (start, size) = (self.part.start, self.part.size());
+        let places = self.inside.iter().enumerate().filter(|(_, inside)| **inside);
+        places.map(move |(n, _)| {
+            let row = n / size[0];
+            [start[0] + n % size[0], start[1] + row % size[1], start[2] + row / size[1]]
+        })
+    }
+
+    /// Voxels of both over voxels of either.
+    pub(crate) fn likeness(&self, other: &Region) -> f64 {
+        let both = self.iter().filter(|&voxel| other.holds(voxel)).count();
+        both as f64 / ((self.voxels + other.voxels - both) as f64).max(1.0)
+    }
+}
+
+/// The smallest box round some voxels; empty if there are none.
+pub(crate) fn round_about(voxels: impl Iterator<Item = [usize; 3]>) -> IndexBox {
+    let boxes = voxels.map(|voxel| IndexBox { start: voxel, end: voxel.map(|n| n + 1) });
+    boxes.reduce(|a, b| a.union(&b)).unwrap_or(IndexBox { start: [0; 3], end: [0; 3] })
+}
+
+/// How alike two neighbours are that differ by `difference`: 1 when the same, near 0 across an edge.
+pub(crate) fn alike(difference: f32, noise: f32) -> f32 {
+    (-difference * difference / (2.0 * noise * noise)).exp()
+}
