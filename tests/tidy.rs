@@ -12,8 +12,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("formats", &["imaging"]),
     ("nnunet", &["imaging"]),
     ("preview", &["imaging"]),
+    ("correction", &["imaging"]),
+    ("trials", &["imaging", "correction"]),
     ("engine", &["imaging", "nnunet"]),
-    ("vesalius", &["imaging", "formats", "preview", "nnunet", "engine"]),
+    ("vesalius", &["imaging", "formats", "preview", "nnunet", "engine", "correction", "trials"]),
     ("system-tests", &["vesalius"]),
 ];
 /// Outside packages that belong somewhere, and the only crates that may name them.
