@@ -2,6 +2,7 @@
 
 mod pages;
 mod results;
+mod uploads;
 
 use std::path::Path;
 use std::time::Duration;
@@ -116,7 +117,7 @@ fn strangers_are_refused_before_the_body_is_read() {
         ("POST /v1/jobs", vec![&host, &token, "Content-Type: application/json"], 411, "length_required"),
         (
             "POST /v1/jobs",
-            vec![&host, &token, "Content-Type: application/json\r\nContent-Length: 99999"],
+            vec![&host, &token, "Content-Type: application/json\r\nContent-Length: 999999"],
             413,
             "too_large",
         ),

@@ -158,9 +158,12 @@ impl Sidecar {
     /// Ends the worker as a full memory does.
     pub fn kill_worker(&self) {
         let supervisor = self.child.id().to_string();
-        let children = Command::new("pgrep").args(["-P", &supervisor]).output().unwrap();
-        let worker = String::from_utf8(children.stdout).unwrap();
-        Sidecar::signal("-KILL", worker.trim());
+        let worker = self.until(|| {
+            let children = Command::new("pgrep").args(["-P", &supervisor]).output().unwrap();
+            let workers = String::from_utf8(children.stdout).unwrap();
+            workers.lines().next().map(str::to_owned)
+        });
+        Sidecar::signal("-KILL", &worker);
     }
 
     /// Ends the server as a power failure does.

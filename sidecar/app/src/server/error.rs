@@ -46,6 +46,7 @@ pub(crate) enum Code {
     WorkerSilent,
     SegmentationFailed,
     ImageRefused,
+    Ambiguous,
     RuntimeMissing,
     ShuttingDown,
     DiskFull,
@@ -84,7 +85,8 @@ impl Code {
             | Code::UnknownStructure
             | Code::ModalityMismatch
             | Code::InvalidRegion
-            | Code::ImageRefused => 422,
+            | Code::ImageRefused
+            | Code::Ambiguous => 422,
             Code::VersionUnsupported => 426,
             Code::QueueFull | Code::TooManyAttempts => 429,
             Code::HeadersTooLarge => 431,
@@ -105,6 +107,20 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// What to do next; may be empty.
     pub(crate) hint: String,
+    /// What can be chosen, where somebody has to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) choices: Vec<Choice>,
+}
+
+/// One way out of an ambiguity: send it as `{"KEY": "VALUE"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Choice {
+    /// What is to be chosen.
+    pub(crate) key: String,
+    /// The value that stands for this way out.
+    pub(crate) value: String,
+    /// What it means, for people.
+    pub(crate) label: String,
 }
 
 /// Shorthand of the server.
@@ -113,7 +129,7 @@ pub(crate) type Answer<T> = std::result::Result<T, Refusal>;
 impl Refusal {
     /// A refusal with its sentence and hint.
     pub(crate) fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Refusal {
-        Refusal { code, message: message.into(), hint: hint.into() }
+        Refusal { code, message: message.into(), hint: hint.into(), choices: Vec::new() }
     }
 
     /// A defect of this program.

@@ -23,8 +23,8 @@ use super::{API_MAJOR, API_MINOR};
 
 /// Most bytes of all header lines together.
 const MOST_HEADER_BYTES: usize = 16 << 10;
-/// Most bytes of a JSON body.
-const MOST_JSON_BYTES: u64 = 64 << 10;
+/// Most bytes of a JSON body: the header of a volume may name 4096 slices.
+const MOST_JSON_BYTES: u64 = 512 << 10;
 /// Most bytes of a JSON body from somebody who has shown no token.
 const MOST_STRANGERS_BYTES: u64 = 1 << 10;
 /// The header by which a client says which API it was written for.

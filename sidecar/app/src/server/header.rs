@@ -1,16 +1,97 @@
-//! The header of a volume: what a client says about the voxels that it will send, checked, and in NRRD's words.
+//! The header of a volume: what a client says about the voxels or the file that it will send, checked.
 
+use std::collections::BTreeMap;
+
+use formats::dicom::{Source, Told, Withheld};
 use imaging::Grid;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::error::{Answer, Code, Refusal};
 use super::id::is_hexadecimal;
+use super::protocol::Image;
+
+/// What `POST /v1/volumes` takes.
+#[derive(Debug)]
+pub(super) enum Header {
+    /// Raw voxels.
+    Raw(Box<NewVolume>),
+    /// A file, or a series of files.
+    File(NewFile),
+}
+
+impl Header {
+    /// By its `format`.
+    pub(super) fn of(value: serde_json::Value) -> Answer<Header> {
+        let is_file = value.get("format").is_some_and(|format| format == "file");
+        let header = if is_file {
+            serde_json::from_value(value).map(Header::File)
+        } else {
+            serde_json::from_value(value).map(|new| Header::Raw(Box::new(new)))
+        };
+        header.map_err(|error| {
+            Refusal::new(Code::InvalidJson, error.to_string(), "check names and types of the fields")
+        })
+    }
+}
+
+/// The header of a file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewFile {
+    /// `file`.
+    #[serde(rename = "format")]
+    _format: IgnoredAny,
+    /// `application/octet-stream` for a NIfTI, NRRD or DICOM file, `application/zip`, or `multipart/related` with its
+    /// boundary for the answer of a DICOMweb server.
+    content_type: String,
+    /// In all; where they are not known before, `POST /v1/volumes/ID/complete` ends the upload.
+    #[serde(default)]
+    pub(super) bytes: Option<u64>,
+    /// Of all bytes.
+    #[serde(default)]
+    pub(super) sha256: Option<String>,
+    /// DICOM's code, for files that do not say it.
+    #[serde(default)]
+    pub(super) modality: Option<String>,
+    /// Names can tell who the patient is: taken, and forgotten.
+    #[serde(default, rename = "name")]
+    _name: IgnoredAny,
+}
+
+impl NewFile {
+    /// Checks everything, and gives the boundary of a multipart body.
+    pub(super) fn boundary(&self) -> Answer<Option<String>> {
+        check_words(self.modality.as_ref(), self.sha256.as_ref())?;
+        let most = formats::Limits::default().bytes;
+        match self.bytes {
+            Some(0) => {
+                return Err(Refusal::new(Code::BadRequest, "`bytes` is 0", "send a file that is not empty"));
+            }
+            Some(bytes) if bytes > most => {
+                let message = format!("{bytes} bytes, at most {most} are taken");
+                return Err(Refusal::new(Code::TooLarge, message, "send one series at a time"));
+            }
+            _ => {}
+        }
+        match self.content_type.as_str() {
+            "application/octet-stream" | "application/zip" | "application/dicom" => Ok(None),
+            other => formats::multipart::boundary(other).map(Some).ok_or_else(|| {
+                let hint =
+                    "`application/octet-stream`, `application/zip`, or `multipart/related; boundary=...`";
+                Refusal::new(Code::UnsupportedMediaType, "`content_type` is none that is taken", hint)
+            }),
+        }
+    }
+}
 
 /// The header of a volume: what `POST /v1/volumes` takes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewVolume {
+    /// `raw`, or left out.
+    #[serde(default, rename = "format")]
+    _format: RawFormat,
     /// Voxels along i, j, k; i runs fastest in the data.
     dims: [usize; 3],
     /// Of the samples, little endian.
@@ -31,6 +112,36 @@ pub(super) struct NewVolume {
     /// Names can tell who the patient is: taken, and forgotten.
     #[serde(default, rename = "name")]
     _name: IgnoredAny,
+    /// SOP Instance UID of each slice k, where a viewer holds a DICOM series.
+    #[serde(default)]
+    sources: Vec<String>,
+    /// That series.
+    #[serde(default)]
+    series: Option<NewSeries>,
+}
+
+/// The only other format.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawFormat {
+    #[default]
+    Raw,
+}
+
+/// The DICOM series that voxels were decoded from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewSeries {
+    study_instance_uid: String,
+    series_instance_uid: String,
+    #[serde(default)]
+    frame_of_reference_uid: Option<String>,
+    /// By the modality when left out.
+    #[serde(default)]
+    sop_class_uid: Option<String>,
+    /// What a derived object repeats, by DICOM keyword: `PatientName`, `PatientID`, `StudyDate`, ...
+    #[serde(default)]
+    attributes: BTreeMap<String, Withheld>,
 }
 
 /// Types of samples: those that 3D Slicer holds.
@@ -130,14 +241,65 @@ impl NewVolume {
 
     /// What is not checked elsewhere, since it goes into a file.
     pub(super) fn check_words(&self) -> Answer<()> {
-        let bad = |message: &str| Err(Refusal::new(Code::BadRequest, message, ""));
-        let is_code = |code: &String| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-        if self.modality.as_ref().is_some_and(|modality| !is_code(modality)) {
-            return bad("`modality` is no code of DICOM such as `CT` or `MR`");
-        }
-        if self.sha256.as_ref().is_some_and(|digits| !is_hexadecimal(digits, 64)) {
-            return bad("`sha256` is not 64 lower-case hexadecimal digits");
-        }
-        Ok(())
+        check_words(self.modality.as_ref(), self.sha256.as_ref())
     }
+
+    /// What objects derived from these voxels repeat, where the client tells it.
+    pub(super) fn origin(&self, grid: &Grid) -> Answer<Option<Source>> {
+        let refused =
+            |message: &str| Err(Refusal::new(Code::BadRequest, message, "leave out what is not known"));
+        let slices = self.sources.len();
+        if slices != 0 && slices != grid.size[2] {
+            return refused("`sources` does not name one object for each slice k");
+        }
+        let Some(series) = self.series.clone() else { return Ok(None) };
+        let told = Told {
+            study_instance_uid: series.study_instance_uid,
+            series_instance_uid: series.series_instance_uid,
+            frame_of_reference_uid: series.frame_of_reference_uid,
+            sop_class_uid: series.sop_class_uid,
+            modality: self.modality.clone().unwrap_or_default(),
+            attributes: series.attributes,
+            sop_instance_uids: self.sources.clone(),
+        };
+        if slices == 0 {
+            return Ok(None);
+        }
+        told.source(grid).map(Some).or_else(|error| refused(&error.to_string()))
+    }
+
+    /// As an image of a volume.
+    pub(super) fn image(&self, grid: Grid, has_origin: bool) -> Image {
+        let (dtype, _) = self.dtype.nrrd();
+        let dtype = match dtype {
+            "float" => "float32",
+            "double" => "float64",
+            other => other,
+        };
+        Image {
+            id: "image".to_owned(),
+            label: String::new(),
+            b_value: None,
+            grid,
+            dtype: dtype.to_owned(),
+            modality: self.modality.clone(),
+            sources: self.sources.iter().cloned().map(Some).collect(),
+            series: self.series.as_ref().map(|series| series.series_instance_uid.clone()),
+            has_origin,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Checks what goes into files and into comparisons.
+fn check_words(modality: Option<&String>, sha256: Option<&String>) -> Answer<()> {
+    let bad = |message: &str| Err(Refusal::new(Code::BadRequest, message, ""));
+    let is_code = |code: &String| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    if modality.is_some_and(|modality| !is_code(modality)) {
+        return bad("`modality` is no code of DICOM such as `CT` or `MR`");
+    }
+    if sha256.is_some_and(|digits| !is_hexadecimal(digits, 64)) {
+        return bad("`sha256` is not 64 lower-case hexadecimal digits");
+    }
+    Ok(())
 }

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::error::{Answer, Code, Refusal};
-use super::id::Id;
+use super::id::{Id, hexadecimal};
 use super::protocol::{JobRequest, Work};
 use super::rendezvous::{make_private, write_whole};
 use super::volumes::Volume;
@@ -44,6 +45,9 @@ impl State {
 pub(super) struct Record {
     id: Id,
     request: JobRequest,
+    /// SHA-256 of the Series Instance UID, where the image is of a DICOM series.
+    #[serde(default)]
+    series: Option<String>,
     /// Seconds since 1970.
     created: u64,
     state: State,
@@ -230,7 +234,7 @@ impl Jobs {
     }
 
     /// Accepts a job: once this returns, it is written down.
-    pub(super) fn push(&self, request: JobRequest, volume: Arc<Volume>) -> Answer<View> {
+    pub(super) fn push(&self, work: Work, volume: Arc<Volume>, series: Option<&str>) -> Answer<View> {
         let full = || {
             Refusal::new(
                 Code::QueueFull,
@@ -243,14 +247,15 @@ impl Jobs {
         let folder = self.folder.join(id.as_str());
         make_private(&folder).map_err(|error| Refusal::of(Code::Internal, &error))?;
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let work = Work {
-            volume: volume.path.clone(),
-            grid: volume.grid.clone(),
-            modality: volume.modality.clone(),
-            folder: folder.clone(),
-            request: request.clone(),
+        let work = Work { folder: folder.clone(), ..work };
+        let record = Record {
+            id: id.clone(),
+            request: work.request.clone(),
+            series: series.map(digest),
+            created,
+            state: State::Queued,
+            error: None,
         };
-        let record = Record { id: id.clone(), request, created, state: State::Queued, error: None };
         write(&folder, &record)?;
         let job = Arc::new(Job::new(record, folder));
         *lock(&job.task) = Some(Task { work, _volume: volume, place: Some(place) });
@@ -279,6 +284,19 @@ impl Jobs {
     pub(super) fn list(&self) -> Vec<View> {
         let mut views: Vec<View> = lock(&self.jobs).values().map(|job| job.view()).collect();
         views.sort_by_key(|view| view.created);
+        views
+    }
+
+    /// The results of a DICOM series, the newest first.
+    pub(super) fn of_series(&self, uid: &str) -> Vec<View> {
+        let wanted = Some(digest(uid));
+        let is_result = |job: &&Arc<Job>| {
+            let record = lock(&job.record);
+            record.state == State::Done && record.series == wanted
+        };
+        let mut views: Vec<View> =
+            lock(&self.jobs).values().filter(is_result).map(|job| job.view()).collect();
+        views.sort_by_key(|view| std::cmp::Reverse(view.created));
         views
     }
 
@@ -316,6 +334,11 @@ impl Jobs {
             stays
         });
     }
+}
+
+/// A series is known again by this, and nobody can be known by it.
+fn digest(series: &str) -> String {
+    hexadecimal(&Sha256::digest(series.as_bytes()))
 }
 
 /// The error of a job that was stopped on request.

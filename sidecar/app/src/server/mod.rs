@@ -4,8 +4,8 @@
 //!
 //! * `connections`: the accept loop, with its limits; `gate`: who may speak; `routes`: what there is to ask.
 //! * `access`: how programs and web pages are let in; `pairing`, `clients`, `sessions`, `proof`, `origin`: its parts.
-//! * `header`, `volumes`: uploads; `jobs`: the queue and its journal; `runner`: one job at a time.
-//! * `supervisor`, `protocol`, `worker`: this process starts and watches a second one that reads files and runs
+//! * `header`, `volumes`, `upload`, `reading`: what clients send; `jobs`, `runner`: the queue and its journal.
+//! * `supervisor`, `protocol`, `worker`, `reader`: this process starts and watches others that read files and run
 //!   networks. No parser and no network runs here.
 //! * `local`: the command line as a client; `rendezvous`: how viewers find the server; `error`: the table of refusals.
 
@@ -23,12 +23,16 @@ mod origin;
 mod pairing;
 mod proof;
 mod protocol;
+mod reader;
+mod reading;
 mod rendezvous;
 mod routes;
 mod runner;
 mod sessions;
 mod supervisor;
+mod upload;
 mod views;
+mod volume_view;
 mod volumes;
 mod worker;
 
@@ -71,6 +75,8 @@ const PORT: u16 = 38_917;
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 /// A worker that nobody needs gives its memory back after this.
 const RETIRE_AFTER: Duration = Duration::from_secs(600);
+/// A reader holds no models, and is started quickly.
+const RETIRE_READER_AFTER: Duration = Duration::from_secs(20);
 /// How often the house is kept.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -91,6 +97,10 @@ struct Server {
     volumes: Volumes,
     jobs: Jobs,
     supervisor: Supervisor,
+    /// Reads files.
+    reader: Supervisor,
+    /// Held by the reading under way.
+    reading: tokio::sync::Mutex<()>,
     closing: watch::Sender<bool>,
     last_seen: Mutex<Instant>,
 }
@@ -125,6 +135,8 @@ async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
         volumes: Volumes::new(empty_folder(&rendezvous.spool())?),
         jobs: Jobs::open(rendezvous.spool().join("jobs"))?,
         supervisor: Supervisor::default(),
+        reader: Supervisor::default(),
+        reading: tokio::sync::Mutex::new(()),
         closing: watch::Sender::new(false),
         last_seen: Mutex::new(Instant::now()),
     });
@@ -151,6 +163,7 @@ async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
     runner.abort();
     keeper.abort();
     server.supervisor.kill().await;
+    server.reader.kill().await;
     Ok(())
 }
 
@@ -229,6 +242,7 @@ async fn keep_house(server: Arc<Server>, exit_when_idle: Option<Duration>) {
         })
         .await;
         server.supervisor.retire(RETIRE_AFTER).await;
+        server.reader.retire(RETIRE_READER_AFTER).await;
     }
 }
 
@@ -249,23 +263,19 @@ impl Server {
             return Err(Refusal::new(Code::ShuttingDown, "the server is ending", "start it again"));
         }
         let volume = self.volumes.get(&request.volume)?;
-        if !volume.is_complete() {
-            let message = "the volume's voxels are not all there";
-            return Err(Refusal::new(
-                Code::VolumeIncomplete,
-                message,
-                "`GET /v1/volumes/ID` tells how many are",
-            ));
-        }
+        let chosen = volume.choose_image(request.group.as_deref())?;
         let work = Work {
-            volume: volume.path.clone(),
-            grid: volume.grid.clone(),
-            modality: volume.modality.clone(),
+            volume: chosen.voxels,
+            origin: chosen.origin,
+            warnings: chosen.image.warnings,
+            grid: chosen.image.grid,
+            modality: chosen.image.modality,
             folder: std::path::PathBuf::new(),
-            request: request.clone(),
+            request,
         };
-        self.supervisor.ask(Ask::Check(work)).await?;
+        self.supervisor.ask(Ask::Check(work.clone())).await?;
         let server = Arc::clone(self);
-        blocking(move || server.jobs.push(request, volume)).await
+        let series = chosen.image.series;
+        blocking(move || server.jobs.push(work, volume, series.as_deref())).await
     }
 }

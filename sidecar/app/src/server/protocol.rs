@@ -1,6 +1,7 @@
 //! What supervisor and worker say to each other: one JSON object a line, over the worker's standard input and output.
 //! Voxels never pass here; they lie in the spool.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use engine::{Mode, SegmentOptions, Speed};
@@ -31,6 +32,8 @@ pub(super) enum Ask {
     Models,
     /// Whether a job can be done: its task, structures, models, memory.
     Check(Work),
+    /// Reads an upload; its images go to the volume's folder, [`Images`] are the answer.
+    Read(Reading),
     /// Segments; the labels go to `labels.u8` in the job's folder, the table is the answer.
     Segment(Work),
     /// Writes the labels of a finished job in another format, into its folder.
@@ -74,11 +77,81 @@ pub(super) enum Say {
     Refused(Refusal),
 }
 
+/// An upload to be read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Reading {
+    /// The bytes as they came.
+    pub(super) upload: PathBuf,
+    /// Of a multipart body.
+    pub(super) boundary: Option<String>,
+    /// DICOM's code, where the client knows it and the file does not.
+    pub(super) modality: Option<String>,
+    /// Answers to what the file leaves open.
+    pub(super) resolve: BTreeMap<String, String>,
+    /// Where the images go.
+    pub(super) folder: PathBuf,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Images {
+    /// Image `n` lies in `n.nrrd`; see [`voxels`].
+    pub(super) images: Vec<Image>,
+    /// The one that is meant when nobody chooses.
+    pub(super) usual: Option<usize>,
+    pub(super) warnings: Vec<Note>,
+}
+
+/// One image of a volume.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Image {
+    /// Unique in the volume.
+    pub(super) id: String,
+    /// What tells it from the others, for people.
+    pub(super) label: String,
+    /// In s/mm², of diffusion-weighted images.
+    pub(super) b_value: Option<f64>,
+    pub(super) grid: Grid,
+    pub(super) dtype: String,
+    /// DICOM's code, where known.
+    pub(super) modality: Option<String>,
+    /// SOP Instance UID of each plane k; none where no slice lies there.
+    pub(super) sources: Vec<Option<String>>,
+    /// Series Instance UID.
+    pub(super) series: Option<String>,
+    /// Whether [`origin`] is there.
+    pub(super) has_origin: bool,
+    pub(super) warnings: Vec<Note>,
+}
+
+/// Something that was found and dealt with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Note {
+    /// Stable, for programs.
+    pub(super) code: String,
+    /// For people.
+    pub(super) message: String,
+}
+
+/// The file of an image's voxels in a volume's folder.
+pub(super) fn voxels(image: usize) -> String {
+    format!("{image}.nrrd")
+}
+
+/// The file of what objects derived from an image repeat, in a volume's folder.
+pub(super) fn origin(image: usize) -> String {
+    format!("{image}.json")
+}
+
 /// What a job works on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Work {
-    /// The volume, a NRRD file in the spool.
+    /// The image, a NRRD file in the spool.
     pub(super) volume: PathBuf,
+    /// What derived objects repeat, where the image came with it.
+    pub(super) origin: Option<PathBuf>,
+    /// Of the reading.
+    pub(super) warnings: Vec<Note>,
     /// Its grid.
     pub(super) grid: Grid,
     /// DICOM's code, where the client knew it.
@@ -95,6 +168,9 @@ pub(super) struct Work {
 pub(super) struct JobRequest {
     /// A complete volume.
     pub(super) volume: Id,
+    /// One of the volume's groups; the usual one when left out.
+    #[serde(default)]
+    pub(super) group: Option<String>,
     /// As `GET /v1/tasks` names it.
     pub(super) task: String,
     /// `default`, `fast` or `fastest`.
@@ -167,3 +243,5 @@ impl Format {
 pub(super) const LABELS: &str = "labels.u8";
 /// The table in the job's folder.
 pub(super) const TABLE: &str = "table.json";
+/// A [`formats::dicom::Source`] in the job's folder, where the image came with one.
+pub(super) const ORIGIN: &str = "origin.json";

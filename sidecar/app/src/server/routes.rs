@@ -1,5 +1,6 @@
 //! All routes, as a list. What is not here does not exist.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use warp::reply::{Reply, Response};
 use warp::{Buf, Filter, Rejection};
 
 use super::error::{Answer, Code, Refusal};
-use super::header::NewVolume;
+use super::header::Header;
 use super::id::Id;
 use super::jobs::{Job, State};
 use super::protocol::{Ask, Format, JobRequest, LABELS, TABLE};
@@ -36,6 +37,21 @@ const PIECE: usize = 256 << 10;
 struct Offset {
     #[serde(default)]
     offset: u64,
+}
+
+/// `?series=UID`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    series: Option<String>,
+}
+
+/// The end of an upload, and how to read what can be read in several ways.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Complete {
+    #[serde(default)]
+    resolve: BTreeMap<String, String>,
 }
 
 /// `?format=...`
@@ -81,8 +97,8 @@ fn volumes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
     let with = warp::any().map(move || Arc::clone(&server));
     let create = warp::path!("v1" / "volumes").and(warp::post()).and(warp::body::stream()).and(with.clone());
     let create = create.then(|body, server: Arc<Server>| async move {
-        let new: NewVolume = from_json(body).await?;
-        Ok(with_status(StatusCode::CREATED, &server.volumes.create(new)?))
+        let header = Header::of(from_json(body).await?)?;
+        Ok(with_status(StatusCode::CREATED, &server.volumes.create(header)?))
     });
     let get = warp::path!("v1" / "volumes" / Id).and(warp::get()).and(with.clone());
     let get = get.then(|id, server: Arc<Server>| async move { Ok(ok(server.volumes.get(&id)?.view())) });
@@ -92,9 +108,24 @@ fn volumes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
         Ok(StatusCode::NO_CONTENT.into_response())
     });
     let put = warp::path!("v1" / "volumes" / Id / "data").and(warp::put());
-    let put = put.and(warp::query()).and(warp::header("content-length")).and(warp::body::stream()).and(with);
-    let put = put.then(|id, Offset { offset }, length, body, server: Arc<Server>| async move {
-        Ok(ok(server.volumes.get(&id)?.receive(offset, length, body).await?))
+    let put = put.and(warp::query()).and(warp::header("content-length")).and(warp::body::stream());
+    let put =
+        put.and(with.clone()).then(|id, Offset { offset }, length, body, server: Arc<Server>| async move {
+            let volume = server.volumes.get(&id)?;
+            volume.receive(offset, length, body).await?;
+            server.begin_reading(&volume, BTreeMap::new());
+            Ok(ok(volume.view()))
+        });
+    let complete =
+        warp::path!("v1" / "volumes" / Id / "complete").and(warp::post()).and(warp::body::stream());
+    let complete = complete.and(with).then(|id, body, server: Arc<Server>| async move {
+        let Complete { resolve } = from_json(body).await?;
+        let volume = server.volumes.get(&id)?;
+        if !volume.choose() {
+            volume.complete().await?;
+        }
+        server.begin_reading(&volume, resolve);
+        Ok(with_status(StatusCode::ACCEPTED, &volume.view()))
     });
     create
         .map(answer)
@@ -103,6 +134,8 @@ fn volumes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
         .or(delete.map(answer))
         .unify()
         .or(put.map(answer))
+        .unify()
+        .or(complete.map(answer))
         .unify()
         .boxed()
 }
@@ -115,8 +148,11 @@ fn jobs(server: Arc<Server>) -> BoxedFilter<(Response,)> {
         let request: JobRequest = from_json(body).await?;
         Ok(with_status(StatusCode::ACCEPTED, &server.accept(request).await?))
     });
-    let list = warp::path!("v1" / "jobs").and(warp::get()).and(with.clone());
-    let list = list.then(|server: Arc<Server>| async move { Ok(ok(server.jobs.list())) });
+    let list = warp::path!("v1" / "jobs").and(warp::get()).and(warp::query()).and(with.clone());
+    let list = list.then(|Which { series }, server: Arc<Server>| async move {
+        let all = || server.jobs.list();
+        Ok(ok(series.map_or_else(all, |uid| server.jobs.of_series(&uid))))
+    });
     let get = warp::path!("v1" / "jobs" / Id).and(warp::get()).and(with.clone());
     let get = get.then(|id, server: Arc<Server>| async move { Ok(ok(server.jobs.get(&id)?.view())) });
     let delete = warp::path!("v1" / "jobs" / Id).and(warp::delete()).and(with.clone());

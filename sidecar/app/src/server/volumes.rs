@@ -1,253 +1,242 @@
-//! Uploaded volumes: the header as JSON, then raw voxels in as many pieces as the client likes, straight to the spool.
+//! Volumes: what was uploaded, as far as it has come. The header comes first, as JSON; the bytes go straight to the spool.
 //!
-//! A volume in the spool is a NRRD file: the header that the client sent, in NRRD's words, and behind it the bytes as
-//! they come. So the worker reads it as it reads any file, and nothing here looks at a voxel.
+//! Each volume has a folder of its own. Raw voxels lie there as a NRRD file: the header that the client sent, in NRRD's
+//! words, and behind it the bytes as they come. A file is read by a worker, which leaves such NRRD files behind. So a job
+//! reads every volume alike, and nothing here looks at a voxel.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::{Stream, StreamExt};
-use imaging::Grid;
-use serde::Serialize;
-use sha2::{Digest, Sha256};
-use tokio::io::{AsyncSeekExt, AsyncWriteExt};
-use warp::Buf;
+use tokio::sync::Notify;
 
-use super::error::{Answer, Code, Refusal};
-use super::header::NewVolume;
-use super::id::{Id, hexadecimal};
-use super::rendezvous::private;
+use super::error::{Answer, Choice, Code, Refusal};
+use super::header::{Header, NewFile, NewVolume};
+use super::id::Id;
+use super::protocol::{Image, Images, Reading, origin, voxels};
+use super::rendezvous::{make_private, private, write_whole};
+use super::volume_view::View;
 
 /// Volumes at a time.
 const MOST_VOLUMES: usize = 16;
-/// A client that sends nothing for so long is gone; it can go on where it stopped.
-const STALLED_AFTER: Duration = Duration::from_secs(10);
-/// A client that is slower than this, after a start of five seconds, is not one of this computer.
-const LEAST_BYTES_PER_SECOND: u64 = 64 << 10;
-/// Bytes that are written at a time.
-const PIECE: usize = 1 << 20;
 
 /// A volume in the spool.
 #[derive(Debug)]
 pub(super) struct Volume {
     pub(super) id: Id,
-    /// The NRRD file.
-    pub(super) path: PathBuf,
-    pub(super) grid: Grid,
-    pub(super) modality: Option<String>,
-    /// Bytes before the voxels.
-    header: u64,
-    /// Bytes of all voxels.
-    bytes: u64,
-    sha256: Option<String>,
+    folder: PathBuf,
+    pub(super) content: Content,
+    /// Bytes before those of the client.
+    pub(super) header: u64,
+    /// Bytes of the client, where they are known.
+    pub(super) bytes: Option<u64>,
+    pub(super) sha256: Option<String>,
     /// Held by the one upload at a time.
-    upload: tokio::sync::Mutex<()>,
+    pub(super) upload: tokio::sync::Mutex<()>,
     state: Mutex<State>,
+    /// Told when nobody wants it any more.
+    pub(super) gone: Notify,
 }
 
-/// How much of a volume is there.
+/// What the bytes are.
 #[derive(Debug)]
-struct State {
-    received: u64,
-    complete: bool,
-    touched: Instant,
+pub(super) enum Content {
+    /// The voxels of this image.
+    Raw(Box<Image>),
+    /// A file, or many in a multipart body.
+    File { boundary: Option<String>, modality: Option<String> },
 }
 
-/// What clients see of a volume.
-#[derive(Debug, Serialize)]
-pub(super) struct View {
-    id: Id,
-    /// Bytes of all voxels.
-    bytes: u64,
-    /// Bytes that are there: go on from here.
-    received: u64,
-    /// Whether a job can use it.
-    complete: bool,
+/// How far a volume has come.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) received: u64,
+    pub(super) phase: Phase,
+    pub(super) touched: Instant,
+}
+
+/// See [`State`].
+#[derive(Debug)]
+pub(super) enum Phase {
+    Receiving,
+    /// A worker reads the file.
+    Reading,
+    Ready(Arc<Images>),
+    Failed(Refusal),
+}
+
+/// An image that a job works on.
+pub(super) struct Chosen {
+    pub(super) image: Image,
+    /// The NRRD file.
+    pub(super) voxels: PathBuf,
+    /// What derived objects repeat.
+    pub(super) origin: Option<PathBuf>,
 }
 
 impl Drop for Volume {
     fn drop(&mut self) {
         // Nothing of a patient stays longer than it is needed.
-        let _ = std::fs::remove_file(&self.path);
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
 impl Volume {
-    /// Makes the file, with its header.
-    fn create(new: NewVolume, folder: &Path) -> Answer<Volume> {
+    /// Makes the folder, and what goes before the bytes of the client.
+    fn create(header: Header, spool: &Path) -> Answer<Volume> {
+        match header {
+            Header::Raw(new) => Volume::raw(*new, spool),
+            Header::File(new) => Volume::file(new, spool),
+        }
+    }
+
+    fn raw(new: NewVolume, spool: &Path) -> Answer<Volume> {
         new.check_words()?;
         let grid = new.grid()?;
-        let header = new.nrrd(&grid);
+        let source = new.origin(&grid)?;
+        let (header, bytes) = (new.nrrd(&grid), new.bytes(&grid));
+        let content = Content::Raw(Box::new(new.image(grid, source.is_some())));
+        let mut volume = Volume::new(spool, content)?;
+        (volume.header, volume.bytes) = (header.len() as u64, Some(bytes));
+        volume.sha256 = new.sha256;
+        if let Some(source) = source {
+            let bytes = serde_json::to_vec(&source).map_err(|_| Refusal::internal())?;
+            write_whole(&volume.folder.join(origin(0)), &bytes).map_err(|error| Refusal::spool(&error))?;
+        }
+        volume.begin(header.as_bytes())
+    }
+
+    fn file(new: NewFile, spool: &Path) -> Answer<Volume> {
+        let content = Content::File { boundary: new.boundary()?, modality: new.modality };
+        let mut volume = Volume::new(spool, content)?;
+        (volume.bytes, volume.sha256) = (new.bytes, new.sha256);
+        volume.begin(&[])
+    }
+
+    /// A volume with a folder, and nothing in it.
+    fn new(spool: &Path, content: Content) -> Answer<Volume> {
         let id = Id::new().map_err(|_| Refusal::internal())?;
-        let path = folder.join(format!("{id}.nrrd"));
-        let file = private(OpenOptions::new().create_new(true)).open(&path);
-        file.and_then(|mut file| file.write_all(header.as_bytes()))
-            .map_err(|error| Refusal::spool(&error))?;
-        let bytes = new.bytes(&grid);
-        let state = State { received: 0, complete: false, touched: Instant::now() };
+        let folder = spool.join(id.as_str());
+        make_private(&folder).map_err(|error| Refusal::of(Code::Internal, &error))?;
+        let state = State { received: 0, phase: Phase::Receiving, touched: Instant::now() };
         Ok(Volume {
             id,
-            path,
-            grid,
-            modality: new.modality,
-            header: header.len() as u64,
-            bytes,
-            sha256: new.sha256,
+            folder,
+            content,
+            header: 0,
+            bytes: None,
+            sha256: None,
             upload: tokio::sync::Mutex::new(()),
             state: Mutex::new(state),
+            gone: Notify::new(),
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// Makes the file that the client's bytes go to.
+    fn begin(self, header: &[u8]) -> Answer<Volume> {
+        let file = private(OpenOptions::new().create_new(true)).open(self.data());
+        file.and_then(|mut file| file.write_all(header)).map_err(|error| Refusal::spool(&error))?;
+        Ok(self)
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What clients see.
-    pub(super) fn view(&self) -> View {
-        let state = self.state();
-        View { id: self.id.clone(), bytes: self.bytes, received: state.received, complete: state.complete }
+    /// The file that the client's bytes go to.
+    pub(super) fn data(&self) -> PathBuf {
+        match self.content {
+            Content::Raw(_) => self.folder.join(voxels(0)),
+            Content::File { .. } => self.folder.join("upload"),
+        }
     }
 
-    /// Whether all voxels are there.
-    pub(super) fn is_complete(&self) -> bool {
-        self.state().complete
-    }
-
-    /// Writes a piece of `length` bytes that begins at `offset` of the voxels.
-    pub(super) async fn receive<B: Buf>(
-        &self,
-        offset: u64,
-        length: u64,
-        body: impl Stream<Item = Result<B, warp::Error>>,
-    ) -> Answer<View> {
-        let Ok(_upload) = self.upload.try_lock() else {
-            return Err(Refusal::new(
-                Code::Conflict,
-                "another upload of this volume is under way",
-                "wait for its end",
-            ));
+    /// All bytes are there.
+    pub(super) fn arrived(&self) {
+        self.state().phase = match &self.content {
+            Content::Raw(image) => Phase::Ready(Arc::new(Images::of(image))),
+            Content::File { .. } => Phase::Reading,
         };
-        let View { received, complete, .. } = self.view();
-        if complete {
-            return Err(Refusal::new(Code::Conflict, "the volume is complete already", "create a new one"));
-        }
-        // Sending a piece again is fine; leaving a hole is not.
-        if offset > received {
-            let message = format!("the piece begins at byte {offset}, the next one expected is {received}");
-            return Err(Refusal::new(Code::WrongOffset, message, format!("go on with `offset={received}`")));
-        }
-        if length > self.bytes - offset {
-            let message = format!("{length} bytes from {offset} go beyond the {} of the volume", self.bytes);
-            return Err(Refusal::new(Code::TooLarge, message, "check `dims` and `dtype`"));
-        }
-        let mut written = 0;
-        let result = self.write(offset, body, &mut written).await;
-        {
-            let mut state = self.state();
-            state.received = offset + written;
-            state.touched = Instant::now();
-        }
-        result?;
-        if written < length {
-            return Err(Refusal::new(
-                Code::Stalled,
-                "the body ended early",
-                "go on with `offset` at `received`",
-            ));
-        }
-        if offset + written == self.bytes {
-            self.finish().await?;
-        }
-        Ok(self.view())
     }
 
-    /// Streams a body into the file; `written` counts what has reached it.
-    async fn write<B: Buf>(
-        &self,
-        offset: u64,
-        body: impl Stream<Item = Result<B, warp::Error>>,
-        written: &mut u64,
-    ) -> Answer<()> {
-        let spool = |error: std::io::Error| Refusal::spool(&error);
-        let mut file = tokio::fs::OpenOptions::new().write(true).open(&self.path).await.map_err(spool)?;
-        file.seek(SeekFrom::Start(self.header + offset)).await.map_err(spool)?;
-        let mut piece = Vec::with_capacity(PIECE);
-        let mut result = Ok(());
-        let (began, mut seen) = (Instant::now(), 0u64);
-        tokio::pin!(body);
-        loop {
-            match tokio::time::timeout(STALLED_AFTER, body.next()).await {
-                Ok(None) => break,
-                Ok(Some(Ok(mut bytes))) => {
-                    seen += bytes.remaining() as u64;
-                    while bytes.has_remaining() {
-                        let chunk = bytes.chunk();
-                        piece.extend_from_slice(chunk);
-                        let length = chunk.len();
-                        bytes.advance(length);
-                    }
-                }
-                _ => {
-                    result = Err(stalled());
-                    break;
-                }
-            }
-            let seconds = began.elapsed().as_secs();
-            if seconds > 5 && seen / seconds < LEAST_BYTES_PER_SECOND {
-                result = Err(stalled());
-                break;
-            }
-            if piece.len() >= PIECE {
-                file.write_all(&piece).await.map_err(spool)?;
-                *written += piece.len() as u64;
-                piece.clear();
-            }
-        }
-        file.write_all(&piece).await.map_err(spool)?;
-        file.flush().await.map_err(spool)?;
-        *written += piece.len() as u64;
-        result
+    /// The order to read the file, while it waits for that.
+    pub(super) fn reading(&self, resolve: BTreeMap<String, String>) -> Option<Reading> {
+        let Content::File { boundary, modality } = &self.content else { return None };
+        matches!(self.state().phase, Phase::Reading).then(|| Reading {
+            upload: self.data(),
+            boundary: boundary.clone(),
+            modality: modality.clone(),
+            resolve,
+            folder: self.folder.clone(),
+        })
     }
 
-    /// All bytes are there: checks their sum, where the client gave one.
-    async fn finish(&self) -> Answer<()> {
-        if let Some(expected) = &self.sha256 {
-            let (path, header) = (self.path.clone(), self.header);
-            let found = tokio::task::spawn_blocking(move || digest(&path, header)).await;
-            let found = found.map_err(|_| Refusal::internal())?.map_err(|error| Refusal::spool(&error))?;
-            if found != *expected {
-                self.state().received = 0;
-                let message = "the bytes received have another SHA-256 than was declared";
-                return Err(Refusal::new(Code::ChecksumMismatch, message, "send them again from `offset=0`"));
-            }
+    /// The file was read, or not. Its bytes stay only while somebody may still choose how to read them.
+    pub(super) fn was_read(&self, images: Answer<Images>) {
+        let stays = images.as_ref().is_err_and(|refusal| !refusal.choices.is_empty());
+        if !stays {
+            let _ = fs::remove_file(self.data());
         }
-        self.state().complete = true;
-        Ok(())
+        let mut state = self.state();
+        state.touched = Instant::now();
+        state.phase = images.map_or_else(Phase::Failed, |images| Phase::Ready(Arc::new(images)));
+    }
+
+    /// Reads again what left a choice; `false` when there is nothing to choose.
+    pub(super) fn choose(&self) -> bool {
+        let mut state = self.state();
+        let is_open = matches!(&state.phase, Phase::Failed(refusal) if !refusal.choices.is_empty());
+        if is_open {
+            state.phase = Phase::Reading;
+        }
+        is_open
+    }
+
+    /// The image that a job asks for, or the usual one.
+    pub(super) fn choose_image(&self, group: Option<&str>) -> Answer<Chosen> {
+        let images = match &self.state().phase {
+            Phase::Ready(images) => Arc::clone(images),
+            Phase::Failed(refusal) => return Err(refusal.clone()),
+            Phase::Receiving | Phase::Reading => {
+                let message = "the volume is not there yet";
+                return Err(Refusal::new(
+                    Code::VolumeIncomplete,
+                    message,
+                    "`GET /v1/volumes/ID` tells how far it is",
+                ));
+            }
+        };
+        let at = match group {
+            Some(group) => images.images.iter().position(|image| image.id == group),
+            None => images.usual,
+        };
+        let Some((at, image)) = at.and_then(|at| Some((at, images.images.get(at)?))) else {
+            let choice = |image: &Image| Choice {
+                key: "group".to_owned(),
+                value: image.id.clone(),
+                label: image.label.clone(),
+            };
+            let message = format!("the volume holds {} images, and none is meant", images.images.len());
+            return Err(Refusal {
+                choices: images.images.iter().map(choice).collect(),
+                ..Refusal::new(Code::Ambiguous, message, "send one of the volume's groups as `group`")
+            });
+        };
+        Ok(Chosen {
+            image: image.clone(),
+            voxels: self.folder.join(voxels(at)),
+            origin: image.has_origin.then(|| self.folder.join(origin(at))),
+        })
     }
 }
 
-fn stalled() -> Refusal {
-    Refusal::new(
-        Code::Stalled,
-        "the voxels came too slowly",
-        "go on with `offset` at `received` of the volume",
-    )
-}
-
-/// SHA-256 of a file from byte `from` on.
-fn digest(path: &Path, from: u64) -> std::io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    file.seek(SeekFrom::Start(from))?;
-    let (mut sum, mut piece) = (Sha256::new(), vec![0; PIECE]);
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hexadecimal(&sum.finalize())),
-            length => sum.update(&piece[..length]),
-        }
+impl Images {
+    /// One image.
+    pub(super) fn of(image: &Image) -> Images {
+        Images { images: vec![image.clone()], usual: Some(0), warnings: Vec::new() }
     }
 }
 
@@ -268,14 +257,14 @@ impl Volumes {
         self.volumes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a volume that waits for its voxels.
-    pub(super) fn create(&self, new: NewVolume) -> Answer<View> {
+    /// Makes a volume that waits for its bytes.
+    pub(super) fn create(&self, header: Header) -> Answer<View> {
         let mut volumes = self.lock();
         if volumes.len() >= MOST_VOLUMES {
             let message = format!("there are {MOST_VOLUMES} volumes already");
             return Err(Refusal::new(Code::QueueFull, message, "delete one that is no longer needed"));
         }
-        let volume = Volume::create(new, &self.folder)?;
+        let volume = Volume::create(header, &self.folder)?;
         let view = volume.view();
         volumes.insert(volume.id.clone(), Arc::new(volume));
         Ok(view)
@@ -288,9 +277,11 @@ impl Volumes {
         Ok(volume)
     }
 
-    /// Forgets a volume; a job that uses it keeps its file until it has ended.
+    /// Forgets a volume; a job that uses it keeps its files until it has ended.
     pub(super) fn remove(&self, id: &Id) -> Answer<()> {
-        self.lock().remove(id).map(drop).ok_or_else(|| Refusal::not_found("volume"))
+        let volume = self.lock().remove(id).ok_or_else(|| Refusal::not_found("volume"))?;
+        volume.gone.notify_one();
+        Ok(())
     }
 
     /// Forgets volumes that nobody has asked for in `age`.
@@ -303,9 +294,10 @@ impl Volumes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
-    fn new(json: &str) -> NewVolume {
-        serde_json::from_str(json).unwrap()
+    fn new(json: &str) -> Header {
+        Header::of(serde_json::from_str(json).unwrap()).unwrap()
     }
 
     #[test]
@@ -314,21 +306,23 @@ mod tests {
         let header = r#"{"dims": [3, 2, 2], "dtype": "int16", "space": "RAS", "modality": "CT", "name": "Doe^Jane",
             "ijk_to_world": [-0.7, 0, 0.1, 12.25, 0, 0.9, 0.30000000000000004, -3, 0, 0, 2.5, 1e-7, 0, 0, 0, 1]}"#;
         let volume = Volume::create(new(header), folder.path()).unwrap();
-        let mut file = OpenOptions::new().append(true).open(&volume.path).unwrap();
+        let mut file = OpenOptions::new().append(true).open(volume.data()).unwrap();
         (0..12i16).for_each(|value| file.write_all(&(value - 3).to_le_bytes()).unwrap());
-        let text = std::fs::read(&volume.path).unwrap();
+        volume.arrived();
+        let chosen = volume.choose_image(None).ok().unwrap();
+        let text = std::fs::read(volume.data()).unwrap();
         assert!(!String::from_utf8_lossy(&text).contains("Doe"));
         let image =
-            formats::read(&volume.path, &formats::ReadOptions::default(), &imaging::Progress::silent())
+            formats::read(&volume.data(), &formats::ReadOptions::default(), &imaging::Progress::silent())
                 .unwrap();
-        assert_eq!(image.volume.grid, volume.grid);
+        assert_eq!(image.volume.grid, chosen.image.grid);
         assert_eq!(
-            volume.grid.axes,
+            chosen.image.grid.axes,
             [[0.7, 0.0, 0.0], [0.0, -0.9, 0.0], [-0.1, -0.300_000_000_000_000_04, 2.5]]
         );
-        assert_eq!(volume.grid.origin, [-12.25, 3.0, 1e-7]);
+        assert_eq!(chosen.image.grid.origin, [-12.25, 3.0, 1e-7]);
         assert_eq!((image.volume.voxels[[1, 1, 2]], image.source.modality()), (8.0, Some("CT")));
-        let path = volume.path.clone();
+        let path = volume.data();
         drop(volume);
         assert!(!path.exists());
     }
@@ -352,6 +346,6 @@ mod tests {
         check("[2, 2, 2]", identity, r#", "modality": "C\nT""#, Code::BadRequest);
         check("[2, 2, 2]", identity, r#", "sha256": "00""#, Code::BadRequest);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        assert!(serde_json::from_str::<NewVolume>(r#"{"dims": [1, 1, 1], "shape": 3}"#).is_err());
+        assert!(Header::of(json!({"dims": [1, 1, 1], "shape": 3})).is_err());
     }
 }

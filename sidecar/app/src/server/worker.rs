@@ -15,10 +15,10 @@ use imaging::{Grid, LabelMap, Progress, Segment, Segmentation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::error::{Answer, Code, Refusal};
-use super::protocol::{Ask, Format, LABELS, Order, Say, TABLE, Word, Work};
+use super::error::{Answer, Choice, Code, Refusal};
+use super::protocol::{Ask, Format, LABELS, ORIGIN, Order, Say, TABLE, Word, Work};
 use super::rendezvous::{sync_folder, write_whole};
-use super::{admission, views};
+use super::{admission, reader, views};
 use crate::{Error, Result, machine};
 
 /// Steps are told at most this often; the first and the last of a stage always.
@@ -134,6 +134,7 @@ impl Worker {
                 self.engine()?;
                 Ok(json!({ "memory_bytes": need }))
             }
+            Ask::Read(reading) => reader::read(&reading, progress),
             Ask::Segment(work) => self.segment(&work, progress),
             Ask::Export { folder, format } => export(&folder, format, progress),
             Ask::Cancel { .. } => Ok(Value::Null),
@@ -231,8 +232,13 @@ impl Worker {
         let labels = &outcome.segmentation.labels;
         let bytes = labels.labels.as_slice().ok_or_else(Refusal::internal)?;
         write_whole(&work.folder.join(LABELS), bytes).map_err(|error| Refusal::spool(&error))?;
-        let mut warnings: Vec<String> =
-            image.warnings.iter().map(|warning| warning.message.clone()).collect();
+        if let Some(origin) = &work.origin {
+            let origin = fs::read(origin).and_then(|bytes| write_whole(&work.folder.join(ORIGIN), &bytes));
+            origin.map_err(|error| Refusal::spool(&error))?;
+        }
+        let mut warnings: Vec<String> = work.warnings.iter().map(|note| note.message.clone()).collect();
+        let more: Vec<String> = image.warnings.iter().map(|warning| warning.message.clone()).collect();
+        warnings.extend(more);
         warnings.extend(outcome.provenance.warnings.iter().cloned());
         let table = Table {
             task: task.id.clone(),
@@ -312,8 +318,21 @@ fn of_engine(error: engine::Error) -> Refusal {
 }
 
 /// What the readers and writers say.
-fn of_formats(error: formats::Error) -> Refusal {
-    let code =
-        if matches!(error, formats::Error::Cancelled(_)) { Code::Cancelled } else { Code::ImageRefused };
+pub(super) fn of_formats(error: formats::Error) -> Refusal {
+    let choice = |choice: &formats::Choice| Choice {
+        key: choice.key.to_owned(),
+        value: choice.value.clone(),
+        label: choice.label.clone(),
+    };
+    let choices: Vec<Choice> = error.choices().iter().map(choice).collect();
+    if !choices.is_empty() {
+        let hint = "send one of the choices as `resolve` to `POST /v1/volumes/ID/complete`";
+        return Refusal { choices, ..Refusal::new(Code::Ambiguous, error.to_string(), hint) };
+    }
+    let code = match error {
+        formats::Error::Cancelled(_) => Code::Cancelled,
+        formats::Error::DiskFull { .. } => Code::DiskFull,
+        _ => Code::ImageRefused,
+    };
     Refusal::of(code, &error.into())
 }

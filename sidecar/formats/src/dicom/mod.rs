@@ -21,6 +21,7 @@ mod source;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod told;
 mod warning;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use imaging::{Progress, Volume};
 pub use error::{Choice, Error, Property, Withheld};
 pub use groups::{Group, Groups};
 pub use source::{Attribute, Source, SourceSlice};
+pub use told::Told;
 pub use warning::Warning;
 
 /// How to read a series.

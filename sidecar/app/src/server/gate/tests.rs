@@ -104,7 +104,7 @@ fn bodies_say_what_and_how_long_they_are() {
     );
     assert_eq!(post(&[JSON]), Some(Code::LengthRequired));
     assert_eq!(post(&[JSON, ("transfer-encoding", "chunked")]), Some(Code::LengthRequired));
-    assert_eq!(post(&[JSON, ("content-length", "70000")]), Some(Code::TooLarge));
+    assert_eq!(post(&[JSON, ("content-length", "700000")]), Some(Code::TooLarge));
     assert_eq!(post(&[JSON, ("content-length", "-1")]), Some(Code::BadRequest));
     assert_eq!(
         post(&[JSON, ("content-length", "1"), ("content-encoding", "gzip")]),

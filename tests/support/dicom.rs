@@ -1,0 +1,69 @@
+//! A small synthetic diffusion-weighted MR series, and the few lines of DICOM encoding that it needs.
+
+/// Rows and columns.
+pub const SIDE: usize = 32;
+/// The series.
+pub const SERIES: &str = "1.2.826.8";
+
+/// SOP Instance UID of slice `k` at b-value `b`.
+pub fn instance(b: f64, k: usize) -> String {
+    format!("1.2.826.1.{b}.{k}")
+}
+
+/// A file: slice `k` at b-value `b` in s/mm².
+pub fn diffusion(b: f64, k: usize) -> Vec<u8> {
+    let class = "1.2.840.10008.5.1.4.1.1.4";
+    let syntax = element(0x2, 0x10, "UI", b"1.2.840.10008.1.2.1");
+    let mut file = [vec![0; 128], b"DICM".to_vec()].concat();
+    file.extend(element(0x2, 0x0, "UL", &(syntax.len() as u32).to_le_bytes()));
+    file.extend(syntax);
+    let mut text = |group, number, vr: &str, value: &str| {
+        file.extend(element(group, number, vr, value.as_bytes()));
+    };
+    text(0x8, 0x8, "CS", "ORIGINAL\\PRIMARY\\DIFFUSION");
+    text(0x8, 0x16, "UI", class);
+    text(0x8, 0x18, "UI", &instance(b, k));
+    text(0x8, 0x60, "CS", "MR");
+    file.extend(element(0x18, 0x9087, "FD", &b.to_le_bytes()));
+    let mut text = |group, number, vr: &str, value: &str| {
+        file.extend(element(group, number, vr, value.as_bytes()));
+    };
+    text(0x20, 0xd, "UI", "1.2.826.7");
+    text(0x20, 0xe, "UI", SERIES);
+    text(0x20, 0x32, "DS", &format!("-32\\-32\\{}", 5 * k));
+    text(0x20, 0x37, "DS", "1\\0\\0\\0\\1\\0");
+    text(0x20, 0x52, "UI", "1.2.826.9");
+    for (number, value) in
+        [(0x2, 1), (0x10, SIDE), (0x11, SIDE), (0x100, 16), (0x101, 16), (0x102, 15), (0x103, 0)]
+    {
+        if number == 0x10 {
+            file.extend(element(0x28, 0x4, "CS", b"MONOCHROME2"));
+        }
+        if number == 0x100 {
+            file.extend(element(0x28, 0x30, "DS", b"2\\2"));
+        }
+        file.extend(element(0x28, number, "US", &(value as u16).to_le_bytes()));
+    }
+    let value = |at: usize| (at % SIDE + at / SIDE * (k + 1)) as u16 + b as u16;
+    let pixels: Vec<u8> = (0..SIDE * SIDE).flat_map(|at| value(at).to_le_bytes()).collect();
+    file.extend(element(0x7fe0, 0x10, "OW", &pixels));
+    file
+}
+
+/// One element, explicit little endian.
+fn element(group: u16, number: u16, vr: &str, value: &[u8]) -> Vec<u8> {
+    let mut value = value.to_vec();
+    if value.len() % 2 == 1 {
+        value.push(if vr == "UI" { 0 } else { b' ' });
+    }
+    let mut bytes = [group.to_le_bytes(), number.to_le_bytes()].concat();
+    bytes.extend(vr.as_bytes());
+    if vr == "OW" {
+        bytes.extend([0, 0]);
+        bytes.extend((value.len() as u32).to_le_bytes());
+    } else {
+        bytes.extend((value.len() as u16).to_le_bytes());
+    }
+    bytes.extend(value);
+    bytes
+}
