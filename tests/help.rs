@@ -16,6 +16,7 @@ const COMMANDS: &[&[&str]] = &[
     &["models", "import"],
     &["models", "remove"],
     &["models", "verify"],
+    &["evaluate"],
     &["serve"],
     &["pair"],
     &["clients"],

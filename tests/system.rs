@@ -2,6 +2,7 @@
 
 mod cli;
 mod download;
+mod evaluate;
 mod geometry;
 mod golden;
 mod help;

@@ -14,8 +14,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("preview", &["imaging"]),
     ("correction", &["imaging"]),
     ("trials", &["imaging", "correction"]),
+    ("evaluation", &["imaging"]),
     ("engine", &["imaging", "nnunet"]),
-    ("vesalius", &["imaging", "formats", "preview", "nnunet", "engine", "correction", "trials"]),
+    (
+        "vesalius",
+        &["imaging", "formats", "preview", "nnunet", "engine", "correction", "trials", "evaluation"],
+    ),
     ("system-tests", &["vesalius"]),
 ];
 /// Outside packages that belong somewhere, and the only crates that may name them.
@@ -43,6 +47,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("flate2", &["formats", "nnunet", "preview"]),
     ("png", &["formats"]),
     ("fontdue", &["preview"]),
+    ("statrs", &["evaluation"]),
 ];
 /// Licences of packages that the program may contain; each is compatible with Apache-2.0 distribution.
 const LICENCES: &[&str] = &[

@@ -74,6 +74,11 @@ impl Error {
         Error::Usage { message: message.into(), hint: hint.into() }
     }
 
+    /// The work cannot be done as things are.
+    pub(crate) fn refused(message: impl Into<String>, hint: impl Into<String>) -> Error {
+        Error::Refused { message: message.into(), hint: hint.into() }
+    }
+
     /// The error of reading `path`.
     pub(crate) fn read(path: &Path, source: std::io::Error) -> Error {
         Error::Read { path: path.to_owned(), source }

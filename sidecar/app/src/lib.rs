@@ -20,6 +20,7 @@ mod machine;
 mod output;
 mod server;
 mod staging;
+mod table;
 
 pub use cli::main;
 pub use error::{Error, Result};

@@ -4,6 +4,7 @@ mod bench;
 mod clients;
 mod device;
 mod doctor;
+mod evaluate;
 mod models;
 mod pair;
 mod segment;
@@ -55,6 +56,8 @@ enum Command {
     Tasks(tasks::Arguments),
     /// Install, import, list, verify and remove models
     Models(models::Arguments),
+    /// Measure segmentations against a truth, and write a report
+    Evaluate(evaluate::Arguments),
     /// Serve viewers on this computer, such as 3D Slicer
     Serve(serve::Arguments),
     /// Pair a web viewer with the server
@@ -146,6 +149,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Segment(arguments) => segment::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Tasks(arguments) => tasks::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Models(arguments) => models::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
+        Command::Evaluate(arguments) => evaluate::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Serve(arguments) => serve::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Pair(_) => pair::run(&context).map(|()| ExitCode::SUCCESS),
         Command::Clients(arguments) => clients::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
