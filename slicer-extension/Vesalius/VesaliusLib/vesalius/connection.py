@@ -23,6 +23,7 @@ SLICE = 1 << 20
 MOST_HEAD = 64 << 10
 # What is read into memory that the caller did not provide.
 MOST_BODY = 64 << 20
+NO_HTTP = "what answers does not speak HTTP"
 _UNDER_WAY = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0)}
 
 
@@ -98,11 +99,8 @@ class Connection:
         if is_sent:
             is_sent = yield from self._send(body)
         head, rest = yield from self._read_head()
-        file = io.BytesIO(head)
-        status = int(file.readline().split()[1])
-        reply = Reply(status, http.client.parse_headers(file), b"")
-        length = int(reply.headers.get("Content-Length", 0 if status == 204 else -1))
-        target, reply.body = self._target(status, length, into)
+        reply, length = _parse(head)
+        target, reply.body = self._target(reply.status, length, into)
         yield from self._read_body(target, rest)
         if not is_sent or reply.headers.get("Connection", "").lower() == "close":
             self.close()
@@ -133,7 +131,7 @@ class Connection:
             if end >= 0:
                 return bytes(found[: end + 4]), memoryview(bytes(found[end + 4 :]))
             if len(found) > MOST_HEAD:
-                raise _lost("what answers does not speak HTTP")
+                raise _lost(NO_HTTP)
             piece = yield from self._receive(memoryview(bytearray(4096)))
             found += piece
 
@@ -176,6 +174,19 @@ class Connection:
             message = f"the engine has not answered for {self._patience:.0f} seconds"
             raise ConnectionLost("no_answer", message, "restart the engine")
         return Wait(self._socket, writing, 0.5)
+
+
+def _parse(head: bytes) -> tuple:
+    """The answer without its body, and the length of that."""
+    file = io.BytesIO(head)
+    try:
+        protocol, status = file.readline().split()[:2]
+        if protocol != b"HTTP/1.1":
+            raise ValueError(protocol)
+        reply = Reply(int(status), http.client.parse_headers(file), b"")
+        return reply, int(reply.headers.get("Content-Length", 0 if reply.status == 204 else -1))
+    except (ValueError, http.client.HTTPException) as error:
+        raise _lost(NO_HTTP) from error
 
 
 def _lost(message: str) -> ConnectionLost:

@@ -58,6 +58,9 @@ class Endpoint:
             text = _read_private(folder / "run", "endpoint.json")
         except FileNotFoundError:
             raise EngineMissing("engine_missing", NOT_RUNNING, "start it with `vesalius serve`") from None
+        except OSError as error:
+            # A link, among other things.
+            raise _untrusted(folder / "run") from error
         endpoint = Endpoint.parse(text)
         endpoint.check_version()
         return endpoint
@@ -120,5 +123,9 @@ def _check_private(path: Path, found: os.stat_result, is_kind) -> None:
     owner = getattr(os, "geteuid", lambda: found.st_uid)()
     is_open = os.name == "posix" and found.st_mode & 0o077
     if not is_kind(found.st_mode) or found.st_uid != owner or is_open:
-        message = f"`{path}` is not yours alone: another user may have written it"
-        raise EngineUntrusted("engine_untrusted", message, "remove it, then start the engine again")
+        raise _untrusted(path)
+
+
+def _untrusted(path: Path) -> EngineUntrusted:
+    message = f"`{path}` is not yours alone: another user may have written it"
+    return EngineUntrusted("engine_untrusted", message, "remove it, then start the engine again")

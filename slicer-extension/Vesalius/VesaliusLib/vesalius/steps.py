@@ -85,7 +85,8 @@ class Steps(Generic[T]):
         self._work = work
         self._wait: Wait = GO_ON
         self._due = 0.0
-        self._is_cancelling = False
+        # Told once: telling it again would stop the cleaning up.
+        self._was_cancelled = self._is_cancelling = False
         self.done = False
         self.result: Optional[T] = None
         self.progress: Optional[Progress] = None
@@ -99,7 +100,8 @@ class Steps(Generic[T]):
 
     def cancel(self) -> None:
         """Asks to stop; the following steps tell the engine, then raise Cancelled."""
-        self._is_cancelling = True
+        if not self._was_cancelled:
+            self._was_cancelled = self._is_cancelling = True
 
     def advance(self, budget: float = 0.02) -> bool:
         """Works for about `budget` seconds at most; True when the work is done."""
@@ -119,9 +121,9 @@ class Steps(Generic[T]):
         told = self.progress
         while not self.done:
             left = until - time.monotonic()
-            if left <= 0.0 and not self._is_cancelling:
+            if left <= 0.0:
                 self.cancel()
-            if self._is_cancelling or self._can_go_on(min(max(left, 0.0), 1.0), is_patient=True):
+            if self._is_cancelling or self._can_go_on(1.0 if self._was_cancelled else min(left, 1.0), is_patient=True):
                 self._step()
             if on_progress is not None and self.progress is not told:
                 told = self.progress
