@@ -77,3 +77,20 @@ impl Appearance {
         self.0[bin(value)]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::truth::truth;
+
+    #[test]
+    fn blurred_shares_are_scipys() {
+        let case = truth().smooth;
+        let mut histogram = Histogram::new();
+        case.values.iter().for_each(|value| histogram.add(value + 200.0));
+        for (found, expected) in histogram.shares().iter().zip(&case.shares) {
+            // SciPy's kernel goes one bin farther, at a weight of 0.0001.
+            assert!((found - expected).abs() < 1e-4, "{found} instead of {expected}");
+        }
+    }
+}

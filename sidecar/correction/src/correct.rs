@@ -1,11 +1,11 @@
 //! From one prompt to its answers: every scope's region, and which of them the user most likely meant.
 
-use imaging::{LabelMap, Progress};
+use imaging::{IndexBox, LabelMap, Progress};
 
 use crate::block::Scene;
 use crate::delta::Delta;
 use crate::image::Image;
-use crate::level::{Level, factor};
+use crate::level::{Level, factor, reach_of};
 use crate::more;
 use crate::prompt::{Limits, Located, Prompt, Shape, Sign, locate};
 use crate::region::Region;
@@ -14,9 +14,13 @@ use crate::{Error, Result};
 
 /// Sizes of the scopes in millimetres: how far, by the easiest way, an answer is expected to reach.
 const SCOPES_MM: [f64; 4] = [8.0, 14.0, 24.0, 40.0];
-/// One more for images whose voxels are at most [`FINE_MM`] long.
+/// One more for fine images, whose voxels are at most [`FINE_MM`] long, and for clicks near a boundary, where small
+/// errors are: so many millimetres, or voxels where those are larger.
 const SMALL_SCOPE_MM: f64 = 4.0;
+const SMALL_SCOPE_VOXELS: f64 = 5.0 / 3.0;
 const FINE_MM: f64 = 1.5;
+/// A click is near a boundary of the target when that is at most so many voxels away.
+const SHALLOW_VOXELS: f64 = 1.5;
 /// The largest scope of a preview.
 const PREVIEW_MM: f64 = 14.0;
 /// No automatic answer is larger than this and larger than the structures it concerns.
@@ -104,7 +108,7 @@ impl Proposal {
 ///
 /// [`Error`] when the prompt lies beyond the image, its label is locked or unknown, or nothing under it can change.
 pub fn correct(subject: &Subject<'_>, prompt: &Prompt, progress: &Progress) -> Result<Answer> {
-    answer(subject, prompt, &scopes(subject, prompt), progress)
+    answer(subject, prompt, f64::INFINITY, progress)
 }
 
 /// The answer of the small scopes alone: quick enough to follow a hovering cursor.
@@ -113,13 +117,23 @@ pub fn correct(subject: &Subject<'_>, prompt: &Prompt, progress: &Progress) -> R
 ///
 /// As [`correct`].
 pub fn preview(subject: &Subject<'_>, prompt: &Prompt, progress: &Progress) -> Result<Answer> {
-    let mut scopes = scopes(subject, prompt);
-    scopes.retain(|&scope| scope <= PREVIEW_MM);
-    answer(subject, prompt, &scopes, progress)
+    answer(subject, prompt, PREVIEW_MM, progress)
 }
 
-fn answer(subject: &Subject<'_>, prompt: &Prompt, scopes: &[f64], progress: &Progress) -> Result<Answer> {
+/// The box of voxels that decide what a prompt does.
+pub(crate) fn work_of(subject: &Subject<'_>, prompt: &Prompt) -> Result<IndexBox> {
     let located = locate(prompt, subject.image, subject.labels, subject.limits)?;
+    let scene = located.scene(subject.image, subject.labels, subject.limits, subject.opposite);
+    let largest = scopes(subject, prompt, &located).into_iter().fold(0.0, f64::max);
+    Ok(reach_of(largest, &scene, &located.seeds))
+}
+
+/// The answer of the scopes up to `largest` millimetres, and of the smallest in any case.
+fn answer(subject: &Subject<'_>, prompt: &Prompt, largest: f64, progress: &Progress) -> Result<Answer> {
+    let located = locate(prompt, subject.image, subject.labels, subject.limits)?;
+    let scopes = scopes(subject, prompt, &located);
+    let within = scopes.iter().filter(|scope| **scope <= largest).count().max(1);
+    let scopes = &scopes[..within];
     let scene = located.scene(subject.image, subject.labels, subject.limits, subject.opposite);
     let mut regions = Vec::new();
     let mut rest = scopes;
@@ -143,16 +157,32 @@ fn answer(subject: &Subject<'_>, prompt: &Prompt, scopes: &[f64], progress: &Pro
     Ok(gathered(subject, &scene, located, proposals, chosen))
 }
 
-/// The sizes of the scopes for a prompt.
-fn scopes(subject: &Subject<'_>, prompt: &Prompt) -> Vec<f64> {
-    let grid = &subject.labels.grid;
+/// The sizes of the scopes for a prompt, ascending.
+fn scopes(subject: &Subject<'_>, prompt: &Prompt, located: &Located) -> Vec<f64> {
     if let Shape::Box { corners: [a, b] } = prompt.shape {
         let square = |n: usize| (a[n] - b[n]).powi(2);
         let half = ((square(0) + square(1) + square(2)).sqrt() / 2.0).clamp(1.0, 100.0);
         return [0.5, 0.75, 1.0, 1.5].map(|share| share * half).to_vec();
     }
-    let fine = grid.spacing().into_iter().all(|spacing| spacing <= FINE_MM);
-    fine.then_some(SMALL_SCOPE_MM).into_iter().chain(SCOPES_MM).collect()
+    let coarsest = subject.labels.grid.spacing().into_iter().fold(0.0, f64::max);
+    let small = SMALL_SCOPE_MM.max(SMALL_SCOPE_VOXELS * coarsest);
+    let wanted = (coarsest <= FINE_MM || is_shallow(subject, located)) && small < SCOPES_MM[0];
+    wanted.then_some(small).into_iter().chain(SCOPES_MM).collect()
+}
+
+/// Whether a single click lies near the target's boundary: then the error may be as small.
+fn is_shallow(subject: &Subject<'_>, located: &Located) -> bool {
+    let [seed] = located.seeds.as_slice() else { return false };
+    let grid = &subject.labels.grid;
+    let spacing = grid.spacing();
+    let reach = SHALLOW_VOXELS * spacing.into_iter().fold(0.0, f64::max);
+    let part = IndexBox { start: *seed, end: seed.map(|n| n + 1) }
+        .grown(spacing.map(|spacing| (reach / spacing) as usize), grid);
+    part.view(subject.labels.labels.view()).indexed_iter().any(|((k, j, i), &label)| {
+        let off = |a: usize, n: usize| ((part.start[a] + n) as f64 - seed[a] as f64) * spacing[a];
+        let near = off(0, i).powi(2) + off(1, j).powi(2) + off(2, k).powi(2) <= reach * reach;
+        near && (label == located.target) == (located.sign == Sign::Add)
+    })
 }
 
 /// How open the boundary is, and how much the next scope would add: low on a plateau behind strong edges.

@@ -69,3 +69,68 @@ fn steps(block: &Block) -> Vec<(isize, f32)> {
     }
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use imaging::IndexBox;
+
+    use super::*;
+    use crate::block::Scene;
+    use crate::prompt::Sign;
+    use crate::truth::{image, labels, truth};
+
+    #[test]
+    fn distances_are_scipys() {
+        for case in truth().geodesics {
+            let image = image(case.shape, case.spacing, &case.values);
+            // What is not free belongs to a third structure.
+            let names = case.labels.iter().zip(&case.free);
+            let labels =
+                labels(&image, names.map(|(&label, &free)| if free == 1 { label } else { 9 }).collect());
+            let scene = Scene {
+                image: &image,
+                labels: &labels,
+                sign: Sign::Add,
+                target: 5,
+                under: 1,
+                editable: None,
+                opposite: &[],
+                bounds: None,
+            };
+            let block = Block::new(&scene, &IndexBox::whole(&labels.grid), [1; 3]);
+            let seeds: Vec<usize> =
+                case.seeds.iter().filter_map(|&[k, j, i]| block.cell([i, j, k])).collect();
+            assert_eq!(seeds.len(), 2);
+            let found = geodesic(&block, &seeds, case.per_unit, case.reach);
+            let found: Vec<f32> = block.inner().map(|cell| found[cell]).collect();
+            assert_eq!(found.len(), case.distances.len());
+            assert!(case.distances.iter().any(Option::is_none) && found.iter().any(|d| *d > 5.0));
+            for (found, expected) in found.iter().zip(&case.distances) {
+                let near = expected.map_or(found.is_infinite(), |expected| (found - expected).abs() < 1e-3);
+                assert!(near, "{found} instead of {expected:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn means_of_neighbors_are_scipys() {
+        let case = truth().smooth;
+        let image = image(case.shape, [1.0; 3], &case.values);
+        let labels = labels(&image, vec![0; case.values.len()]);
+        let scene = Scene {
+            image: &image,
+            labels: &labels,
+            sign: Sign::Add,
+            target: 1,
+            under: 0,
+            editable: None,
+            opposite: &[],
+            bounds: None,
+        };
+        let block = Block::new(&scene, &IndexBox::whole(&labels.grid), [1; 3]);
+        let smooth = block.smooth();
+        for (cell, expected) in block.inner().zip(&case.mean) {
+            assert!((smooth[cell] - expected).abs() < 1e-2, "{} instead of {expected}", smooth[cell]);
+        }
+    }
+}

@@ -151,13 +151,12 @@ impl<'a> Level<'a> {
     pub(crate) fn solve(&self, n: usize, before: Option<&Region>) -> Region {
         let (block, scope) = (&self.block, &self.scopes[n]);
         let noise = self.scene.image.noise();
-        let finest = self.scene.labels.grid.spacing().into_iter().fold(0.0, f64::max) as f32;
         let forced = self.forced(before);
         let mut states: Vec<State> = block.roles.iter().map(|&role| State::of(role)).collect();
         for cell in block.inner().filter(|&cell| block.roles[cell] == Role::Free) {
             let at = block.at(cell);
             let distance = self.distance[cell];
-            if forced[cell] || distance <= 1.6 * finest {
+            if forced[cell] || distance == 0.0 {
                 states[cell] = State::Flip;
             } else if distance <= REACH * scope.size
                 && (0..3).all(|a| (scope.cells.start[a]..scope.cells.end[a]).contains(&at[a]))

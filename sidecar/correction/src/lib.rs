@@ -18,15 +18,18 @@
 //!
 //! # What to read first
 //!
-//! [`correct`] answers a [`Prompt`]; a [`Delta`] is what an answer changes.
+//! [`correct`] answers a [`Prompt`]; a [`Delta`] is what an answer changes; a [`Session`] keeps the labels, every change
+//! and every way back.
 
 mod appearance;
 mod block;
 mod correct;
 mod cut;
 mod delta;
+mod effort;
 mod error;
 mod geodesic;
+mod history;
 mod image;
 mod level;
 mod maxflow;
@@ -34,11 +37,21 @@ mod more;
 mod prompt;
 mod region;
 mod runner_up;
+mod session;
+mod suspicious;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod truth;
 
 pub use correct::{Answer, Candidate, Source, Subject, correct, preview};
 pub use delta::Delta;
+pub use effort::Effort;
 pub use error::{Error, Result};
+pub use history::{Action, Event, Request};
 pub use image::{Image, Intensity};
 pub use maxflow::{Cut, Graph, NOBODY};
 pub use prompt::{Limits, Prompt, Shape, Sign, label_near};
 pub use runner_up::RunnerUp;
+pub use session::{Session, Status};
+pub use suspicious::{Place, Reason, suspicious};

@@ -281,3 +281,56 @@ impl Flow {
         self.stamp[node] = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::truth::{FlowCase, truth};
+
+    fn graph(case: &FlowCase) -> Graph {
+        let n = case.terminals.len();
+        let terminals = case.terminals.clone();
+        let mut graph = Graph { terminals, neighbors: vec![[NOBODY; 6]; n], capacities: vec![[0; 6]; n] };
+        for &(a, b, capacity, axis) in &case.edges {
+            let direction = 2 * (2 - axis) + 1;
+            (graph.neighbors[a][direction], graph.capacities[a][direction]) = (b as u32, capacity);
+            (graph.neighbors[b][direction ^ 1], graph.capacities[b][direction ^ 1]) = (a as u32, capacity);
+        }
+        graph
+    }
+
+    /// What it costs beyond the least that the terminals cost, to cut as `source` says.
+    fn cost(case: &FlowCase, source: &[bool]) -> i64 {
+        let side = |n: usize| {
+            i64::from(case.terminals[n].max(0)) * i64::from(!source[n])
+                + i64::from((-case.terminals[n]).max(0)) * i64::from(source[n])
+        };
+        let parted = case.edges.iter().filter(|(a, b, ..)| source[*a] != source[*b]);
+        (0..source.len()).map(side).sum::<i64>()
+            + parted.map(|(.., capacity, _)| i64::from(*capacity)).sum::<i64>()
+    }
+
+    #[test]
+    fn flows_are_pymaxflows_and_cuts_cost_as_much() {
+        let cases = truth().flows;
+        assert!(cases.len() > 10 && cases.iter().any(|case| case.flow > 1000));
+        for case in &cases {
+            let cut = graph(case).cut();
+            assert_eq!((cut.flow, cost(case, &cut.source)), (case.flow, case.flow));
+        }
+    }
+
+    #[test]
+    fn no_cut_of_a_small_graph_is_cheaper_or_as_cheap_with_fewer_at_the_source() {
+        for case in truth().flows.iter().filter(|case| case.terminals.len() == 18) {
+            let cut = graph(case).cut();
+            let chosen = cut.source.iter().filter(|source| **source).count();
+            for mask in 0..1u32 << 18 {
+                let source: Vec<bool> = (0..18).map(|n| mask >> n & 1 == 1).collect();
+                let cost = cost(case, &source);
+                assert!(cost >= cut.flow);
+                assert!(cost > cut.flow || mask.count_ones() as usize >= chosen);
+            }
+        }
+    }
+}

@@ -1,14 +1,17 @@
 //! Answers that need no cut: the whole component under the prompt, and where the network's second choice was the
 //! target.
 
+use std::collections::HashSet;
+
 use crate::block::{Role, Scene};
 use crate::correct::{Proposal, Source};
 use crate::prompt::Sign;
 use crate::region::{Region, round_about};
 use crate::runner_up::{RunnerUp, UNSURE};
 
-/// The largest component that is offered, in mm³.
-const LARGEST_MM3: f64 = 200_000.0;
+/// The largest component that is offered, in mm³ and in voxels.
+const LARGEST_MM3: f64 = 50_000.0;
+const MOST_VOXELS: usize = 100_000;
 
 /// What else the user may mean.
 pub(crate) fn proposals(
@@ -37,14 +40,14 @@ pub(crate) fn proposals(
 /// many, or the seeds do not satisfy it.
 fn grown(scene: &Scene<'_>, seeds: &[[usize; 3]], holds: impl Fn([usize; 3]) -> bool) -> Option<Region> {
     let grid = &scene.labels.grid;
-    let most = (LARGEST_MM3 / grid.determinant().abs()) as usize;
-    let allowed = |voxel: [usize; 3]| {
-        scene.role(voxel) == Role::Free && !scene.opposite.contains(&voxel) && holds(voxel)
-    };
+    let most = ((LARGEST_MM3 / grid.determinant().abs()) as usize).min(MOST_VOXELS);
+    let opposite: HashSet<[usize; 3]> = scene.opposite.iter().copied().collect();
+    let allowed =
+        |voxel: [usize; 3]| scene.role(voxel) == Role::Free && !opposite.contains(&voxel) && holds(voxel);
     if !seeds.iter().all(|&seed| allowed(seed)) {
         return None;
     }
-    let mut found: std::collections::HashSet<[usize; 3]> = seeds.iter().copied().collect();
+    let mut found: HashSet<[usize; 3]> = seeds.iter().copied().collect();
     let mut waiting: Vec<[usize; 3]> = seeds.to_vec();
     while let Some(voxel) = waiting.pop() {
         for axis in 0..3 {

@@ -6,6 +6,7 @@
 
 mod clock;
 mod contest;
+mod latency;
 mod peer;
 mod phantom;
 mod random;
@@ -13,9 +14,12 @@ mod report;
 mod spoil;
 mod spread;
 mod suite;
+#[cfg(test)]
+mod tests;
 mod user;
 
 pub use contest::{Course, METHODS, Method};
+pub use latency::{Latency, Wait, latency};
 pub use phantom::phantom;
 pub use report::Figures;
 pub use spoil::{COMMON, Fault, spoiled};

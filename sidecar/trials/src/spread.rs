@@ -58,3 +58,55 @@ pub(crate) fn spread(
     }
     (time, owner)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Truth {
+        spreads: Vec<Case>,
+    }
+
+    /// Made by SciPy: `tests/reference/correction/kernels.py`.
+    #[derive(Deserialize)]
+    struct Case {
+        shape: [usize; 3],
+        spacing: [f64; 3],
+        per_mm: f32,
+        per_unit: f32,
+        values: Vec<f32>,
+        free: Vec<u8>,
+        seeds: Vec<[usize; 3]>,
+        distances: Vec<Option<f32>>,
+        /// 1 or 2 by the seed that is nearer, 0 where neither leads, -1 where both are equally near.
+        owners: Vec<i8>,
+    }
+
+    #[test]
+    fn times_and_owners_are_scipys() {
+        let text = include_str!("../../../tests/reference/correction/kernels.json");
+        let Truth { spreads } = serde_json::from_str(text).unwrap();
+        assert!(!spreads.is_empty());
+        for case in spreads {
+            let [nk, nj, ni] = case.shape;
+            let [k, j, i] = case.spacing;
+            let mut seeds = vec![0; case.values.len()];
+            for (n, &[k, j, i]) in case.seeds.iter().enumerate() {
+                seeds[(k * nj + j) * ni + i] = n as u8 + 1;
+            }
+            let open: Vec<bool> = case.free.iter().map(|&free| free == 1).collect();
+            let cost = Cost { per_mm: case.per_mm, per_unit: case.per_unit };
+            let (time, owner) = spread(&case.values, [ni, nj, nk], [i, j, k], &seeds, &open, cost);
+            for (found, expected) in time.iter().zip(&case.distances) {
+                let near = expected.map_or(found.is_infinite(), |expected| (found - expected).abs() < 1e-2);
+                assert!(near, "{found} instead of {expected:?}");
+            }
+            let clear = owner.iter().zip(&case.owners).filter(|(_, expected)| **expected >= 0);
+            assert!(clear.clone().count() > 100);
+            clear.for_each(|(&found, &expected)| assert_eq!(found as i8, expected));
+        }
+    }
+}

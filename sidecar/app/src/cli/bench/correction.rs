@@ -8,13 +8,16 @@ use correction::{Image, Intensity};
 use formats::ReadOptions;
 use imaging::{LabelMap, Progress, Volume};
 use serde::Serialize;
-use trials::{COMMON, Course, Fault, Figures, METHODS, Method, Suite};
+use trials::{COMMON, Course, Fault, Figures, Latency, METHODS, Method, Suite, Wait};
 
 use crate::cli::Context;
 use crate::{Error, Result, interrupt, output};
 
 /// Structures of an image that are spoiled.
 const STRUCTURES: usize = 14;
+
+/// Spacings at which waiting is measured, in millimetres.
+const SPACINGS_MM: [f64; 3] = [3.0, 1.5, 0.7];
 
 /// What to correct.
 #[derive(Debug, clap::Args)]
@@ -37,6 +40,8 @@ struct View {
     methods: BTreeMap<&'static str, Figures>,
     /// For each image.
     suites: Vec<SuiteView>,
+    /// How long a user waits, on the phantom.
+    latency: Vec<Latency>,
 }
 
 /// One image.
@@ -70,7 +75,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         courses.into_iter().for_each(|(method, courses)| all.entry(method).or_default().extend(courses));
     }
     let methods = all.iter().map(|(method, courses)| (method.name(), Figures::of(courses))).collect();
-    let view = View { methods, suites: views };
+    let latency = SPACINGS_MM.into_iter().map(|spacing| trials::latency(spacing, &progress));
+    let view = View { methods, suites: views, latency: latency.collect::<Result<_, _>>()? };
     context.display.clear();
     if arguments.json { output::json(&view) } else { print(&view) }
 }
@@ -160,7 +166,17 @@ fn print(view: &View) -> Result<()> {
         );
         output::line(&output::table(&rows, &(1..heading.len()).collect::<Vec<_>>()))?;
     }
-    Ok(())
+    let heading = ["MM", "CLICKS", "COMMIT P50 MS", "P95", "CPU P95", "HOVER P95", "WHEEL P95", "UNDO P95"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    rows.extend(view.latency.iter().map(|latency| {
+        let Latency { commit, hover, wheel, undo, .. } = latency;
+        let p95 = |wait: &Wait| format!("{:.1}", wait.p95_ms);
+        let processor = commit.processor_p95_ms.map_or_else(String::new, |ms| format!("{ms:.1}"));
+        let first =
+            [latency.spacing_mm.to_string(), latency.clicks.to_string(), format!("{:.1}", commit.p50_ms)];
+        first.into_iter().chain([p95(commit), processor, p95(hover), p95(wheel), p95(undo)]).collect()
+    }));
+    output::line(&output::table(&rows, &(0..heading.len()).collect::<Vec<_>>()))
 }
 
 fn row(name: &str, figures: &Figures) -> Vec<String> {
