@@ -7,11 +7,12 @@ from typing import Any, List, Optional
 import slicer
 from slicer.i18n import tr as _
 
-from . import catalog, scene
+from . import catalog
 from .catalog import Task
 from .jobs import CANCELLED, DONE, FAILED, Job, Request
 from .line import Line
 from .panel_choices import Choices
+from .panel_doubt import Doubt
 from .panel_engine import EngineSection
 from .panel_results import ResultsTable, summary
 from .panel_setup import SetupCard, icon
@@ -21,7 +22,7 @@ from .process import NOT_INSTALLED
 from .vesalius import Client, VesaliusError
 from .vesalius.steps import Work
 
-# What the names of stages are called here; others are shown as the engine says them.
+# Steps of the progress bar.
 BAR = 1000
 
 
@@ -31,10 +32,10 @@ class Panel:
     def __init__(self, ui: Any, job: Job, choices: Choices) -> None:
         self.ui, self.job, self.choices = ui, job, choices
         self.tasks: List[Task] = []
-        self._doubt: Optional[scene.Guess] = None
         self._is_filling = False
         self._is_entered = False
         self.line = Line(job.engine)
+        self.doubt = Doubt(self._fill_tasks)
         self.structures = StructuresList(ui, self._choices_changed)
         self.results = ResultsTable(ui)
         self.setup = SetupCard(ui, job.engine, self.refresh)
@@ -73,7 +74,7 @@ class Panel:
 
     def close(self) -> None:
         """The end of the module."""
-        for part in (self.job, self.results, self.setup, self.engine, self.line):
+        for part in (self.job, self.results, self.setup, self.engine, self.line, self.doubt):
             part.close()
 
     def scene_closing(self) -> None:
@@ -141,7 +142,7 @@ class Panel:
 
     def _fill_tasks(self) -> None:
         """Tasks that fit the image first."""
-        combo, modality = self.ui.taskComboBox, self._doubt.modality if self._doubt else ""
+        combo, modality = self.ui.taskComboBox, self.doubt.modality
         blocked = combo.blockSignals(True)
         combo.clear()
         for task in catalog.sorted_for(self.tasks, modality):
@@ -175,17 +176,11 @@ class Panel:
     def _volume_changed(self, volume: Any) -> None:
         if self._is_filling:
             return
-        self._doubt = None
-        if volume is not None:
-            try:
-                self._doubt = scene.guess(volume)
-            except VesaliusError:
-                # Apply will say what is wrong with it.
-                pass
-            before = self.choices.volume
-            if before is not None and before.GetID() != volume.GetID():
-                # Another image: not into the result of the last one.
-                self.ui.segmentationSelector.setCurrentNode(None)
+        self.doubt.look(volume)
+        before = self.choices.volume
+        if volume is not None and before is not None and before.GetID() != volume.GetID():
+            # Another image: not into the result of the last one.
+            self.ui.segmentationSelector.setCurrentNode(None)
         self.ui.forceCheckBox.checked = False
         self._fill_tasks()
 
@@ -285,24 +280,19 @@ class Panel:
             return _("Choose a volume.")
         if self.structures.wanted() == ():
             return _("Choose at least one structure.")
-        if self._doubt_of(task) and self._doubt is not None and self._doubt.is_told and not self.ui.forceCheckBox.checked:
+        if self.doubt.of(task) and self.doubt.is_told and not self.ui.forceCheckBox.checked:
             return _("The task is for other images.")
         return ""
 
-    def _doubt_of(self, task: Optional[Task]) -> str:
-        """Why the image may not be right for the task."""
-        if task is None or self._doubt is None or not task.modality:
-            return ""
-        return self._doubt.doubt(task.modality)
-
     def _show_hint(self) -> None:
-        doubt, task = self._doubt_of(self.task), self.task
+        task = self.task
+        doubt = self.doubt.of(task)
         caution = task.caution if task else ""
         text = " ".join(sentence(part) for part in (doubt, caution) if part)
         self.ui.hintLabel.text = text
         name = "SP_MessageBoxWarning" if doubt else "SP_MessageBoxInformation"
         self.ui.hintIconLabel.setPixmap(icon(name, 16))
-        self.ui.forceCheckBox.setVisible(bool(doubt) and self._doubt is not None and self._doubt.is_told)
+        self.ui.forceCheckBox.setVisible(bool(doubt) and self.doubt.is_told)
         self.ui.hintFrame.setVisible(bool(text))
 
     def _show_error(self, error: Optional[VesaliusError]) -> None:

@@ -172,8 +172,9 @@ class NodeComboBox(pythonqt(QtWidgets.QComboBox)):  # type: ignore[misc]
 
     def setMRMLScene(self, scene: Any) -> None:
         self._scene = scene
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
-            scene.AddObserver(event, self._fill)
+        events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent)
+        tags = [scene.AddObserver(event, self._fill) for event in events]
+        self.destroyed.connect(lambda: [scene.RemoveObserver(tag) for tag in tags])
         self._fill()
 
     def _fill(self, *_args: Any) -> None:
@@ -268,7 +269,7 @@ def install() -> Any:
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["slicer"])
     application.setStyle("Fusion")
     # The .ui file connects signals of C++ types, which only the real widgets have.
-    QtCore.qInstallMessageHandler(lambda kind, context, text: "QObject::connect" in text or print(text))
+    QtCore.qInstallMessageHandler(_message)
     sys.modules["qt"], sys.modules["ctk"] = qt, ctk
     for name, made in CUSTOM.items():
         setattr(ctk if name.startswith("ctk") else slicer, name, made)
@@ -284,6 +285,11 @@ def install() -> Any:
     if str(MODULE) not in sys.path:
         sys.path.insert(0, str(MODULE))
     return application
+
+
+def _message(_kind: Any, _context: Any, text: str) -> None:
+    if "QObject::connect" not in text and "propagateSizeHints" not in text:
+        print(text, file=sys.stderr)
 
 
 def _scripted() -> types.ModuleType:

@@ -206,7 +206,7 @@ def test_scripts_can_wait(scene, volume, home):
     logic.job.close()
 
 
-def test_no_turn_of_the_window_is_long(application, scene, job, record_property):
+def test_no_turn_of_the_window_is_long(application, scene, job, capfd, record_property):
     """52 MB of CT: sending, waiting and receiving hold the window up for less than 50 ms at a time."""
     from volumes import GEOMETRIES, add_volume, small_ct
 
@@ -224,7 +224,8 @@ def test_no_turn_of_the_window_is_long(application, scene, job, record_property)
     }
     for name, value in figures.items():
         record_property(name, round(value, 1))
-    print(figures)
+    with capfd.disabled():
+        print(figures)
     assert turns.longest < 0.05
     assert imported.longest < 0.25
 
