@@ -40,6 +40,8 @@ class Panel:
         self.results = ResultsTable(ui)
         self.setup = SetupCard(ui, job.engine, self.refresh)
         self.engine = EngineSection(ui, job.engine, self.line, self.refresh)
+        # Titles of tasks are longer than a narrow panel.
+        ui.taskComboBox.view().setMinimumWidth(420)
         ui.errorIconLabel.setPixmap(icon("SP_MessageBoxCritical"))
         ui.hintIconLabel.setPixmap(icon("SP_MessageBoxWarning"))
         self._connect()

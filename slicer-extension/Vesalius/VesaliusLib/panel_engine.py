@@ -59,10 +59,10 @@ class EngineSection:
         self._models = models
         self._ui.modelsTree.clear()
         for model in models:
-            names = [str(model.get("dataset") or model.get("id")), bytes_in_words(model.get("bytes"))]
+            names = [str(model.get("id")), bytes_in_words(model.get("bytes"))]
             item = qt.QTreeWidgetItem(self._ui.modelsTree.invisibleRootItem(), names)
             item.setData(0, ID, str(model.get("id")))
-            item.setToolTip(0, f"{model.get('id')}\n{model.get('licence')}\n{self._origin(model)}")
+            item.setToolTip(0, f"{model.get('dataset')}\n{model.get('licence')}\n{self._origin(model)}")
             item.setTextAlignment(1, qt.Qt.AlignRight | qt.Qt.AlignVCenter)
         self._selected()
 

@@ -63,21 +63,11 @@ def job(application, home):
 @pytest.fixture
 def widget(application, scene, home):
     """The module's widget, entered."""
-    made = open_widget()
+    import gui
+
+    made = gui.open_widget()
     loop.until(lambda: made.panel.tasks)
     yield made
     made.cleanup()
     made.parent.deleteLater()
     loop.settle(0.05)
-
-
-def open_widget():
-    """Does what Slicer does when the user opens the module."""
-    from Vesalius import VesaliusWidget
-
-    made = VesaliusWidget()
-    made.setup()
-    made.parent.resize(380, 900)
-    made.parent.show()
-    made.enter()
-    return made

@@ -340,3 +340,15 @@ def _scripted() -> types.ModuleType:
     ):
         setattr(module, made.__name__, made)
     return module
+
+
+def open_widget() -> Any:
+    """Does what Slicer does when the user opens the module."""
+    from Vesalius import VesaliusWidget
+
+    made = VesaliusWidget()
+    made.setup()
+    made.parent.resize(380, 900)
+    made.parent.show()
+    made.enter()
+    return made

@@ -7,7 +7,7 @@ import re
 
 import loop
 import pytest
-from conftest import open_widget
+from gui import open_widget
 from test_process import nowhere, wheel  # noqa: F401
 
 
@@ -280,12 +280,12 @@ def test_the_engine_is_described(opened, engine):
     assert ui.engineStateLabel.text == "ready" and re.fullmatch(r"\d+\.\d+\.\d+.*", ui.engineVersionLabel.text)
     assert "processor" in ui.engineDeviceLabel.text and "GB free of" in ui.engineMemoryLabel.text
     names = [name for name, _ in rows(ui.modelsTree)]
-    assert any("HeadNeck" in name for name in names) and len(names) == 2
+    assert "headneck" in names and len(names) == 2
     root = ui.modelsTree.invisibleRootItem()
     for number, name in enumerate(names):
         ui.modelsTree.setCurrentItem(root.child(number))
         # What is built in cannot be removed.
-        assert ui.removeModelButton.enabled == ("HeadNeck" not in name)
+        assert ui.removeModelButton.enabled == (name != "headneck")
 
 
 def test_first_use_is_two_sentences_and_one_button(application, scene, nowhere, tmp_path, monkeypatch):  # noqa: F811

@@ -1,0 +1,309 @@
+#!/usr/bin/env python3
+"""Makes the pictures of docs/slicer.md: the real panel, and Slicer's own views of a real CT with its result.
+
+    target/slicer-5.12.4.0/bin/python tests/slicer/pictures.py [FOLDER]
+
+`tests/slicer/run` makes that environment. The icon is drawn again from its SVG.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Tuple
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(HERE / "panel"), str(ROOT / "slicer-extension" / "Vesalius")]
+os.environ.setdefault("QT_SCALE_FACTOR", "1")
+
+import engine as engines  # noqa: E402
+import headless  # noqa: E402
+
+WIDTH = 372
+VIEW = (420, 350)
+BAR = 22
+# Bars of Slicer's views.
+RED, GREEN, YELLOW, BLUE = "#f34a33", "#6eb04b", "#edd54c", "#747ab3"
+
+
+def load_example(scene: Any) -> Any:
+    """The example CT, as Slicer's own reader gives it."""
+    import slicer
+
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "HeadNeckCT")
+    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    storage.SetFileName(str(engines.EXAMPLE))
+    assert storage.ReadData(volume)
+    volume.CreateDefaultDisplayNodes()
+    display = volume.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(420, 60)
+    return volume
+
+
+def grab(widget: Any) -> Any:
+    """The panel as large as it needs to be."""
+    import loop
+    from PySide6 import QtWidgets
+
+    loop.settle(0.2)
+    panel = widget.parent
+    panel.resize(WIDTH, 10)
+    loop.settle(0.1)
+    # A label that wraps tells its height only once it knows its width.
+    height = QtWidgets.QWidget.layout(panel).heightForWidth(WIDTH)
+    height = max(height, QtWidgets.QWidget.minimumSizeHint(panel).height())
+    panel.resize(WIDTH, min(height, 1200))
+    loop.settle(0.1)
+    return panel.grab()
+
+
+def save(picture: Any, folder: Path, name: str) -> None:
+    """Writes a PNG and says how large it is."""
+    path = folder / name
+    picture.save(str(path))
+    print(f"{path.name}: {picture.width()} x {picture.height()}, {path.stat().st_size // 1024} kB")
+
+
+def image_of(pixels: Any) -> Any:
+    """An array as a picture."""
+    import numpy as np
+    from PySide6 import QtGui
+
+    pixels = np.ascontiguousarray(pixels)
+    height, width, _ = pixels.shape
+    return QtGui.QImage(pixels.tobytes(), width, height, 3 * width, QtGui.QImage.Format_RGB888).copy()
+
+
+def add_bone(volume: Any) -> None:
+    """What is brighter than 260 HU, see-through, so that the organs have a place in the 3D view."""
+    import slicer
+    import vtk
+
+    smooth, surface, matrix = vtk.vtkImageGaussianSmooth(), vtk.vtkFlyingEdges3D(), vtk.vtkMatrix4x4()
+    smooth.SetInputData(volume.GetImageData())
+    smooth.SetStandardDeviation(0.7)
+    surface.SetInputConnection(smooth.GetOutputPort())
+    surface.SetValue(0, 260)
+    surface.ComputeScalarsOff()
+    parts = vtk.vtkPolyDataConnectivityFilter()
+    parts.SetInputConnection(surface.GetOutputPort())
+    parts.SetExtractionModeToAllRegions()
+    parts.Update()
+    sizes = [parts.GetRegionSizes().GetValue(part) for part in range(parts.GetNumberOfExtractedRegions())]
+    parts.SetExtractionModeToSpecifiedRegions()
+    for part, size in enumerate(sizes):
+        if size > 250:
+            parts.AddSpecifiedRegion(part)
+    transform, move = vtk.vtkTransform(), vtk.vtkTransformPolyDataFilter()
+    volume.GetIJKToRASMatrix(matrix)
+    transform.SetMatrix(matrix)
+    move.SetTransform(transform)
+    move.SetInputConnection(parts.GetOutputPort())
+    move.Update()
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", "Bone")
+    node.SetAndObservePolyData(move.GetOutput())
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetColor(0.95, 0.92, 0.85)
+    display.SetScalarVisibility(False)
+    display.SetOpacity(0.25)
+    display.SetVisibility2D(False)
+
+
+def views(volume: Any, node: Any, target: str) -> Any:
+    """Four views in Slicer's usual layout, through the middle of a structure."""
+    import loop
+    import slicer
+    from PySide6 import QtCore, QtGui
+    from VesaliusLib import panel_results
+    from VesaliusLib.vesalius import Steps
+
+    import views as slicer_views
+
+    point = Steps(panel_results.place_of(node, target)).finish()
+    planes = [("R", "Red", "Axial", RED), ("G", "Green", "Coronal", GREEN), ("Y", "Yellow", "Sagittal", YELLOW)]
+    slices = [slicer_views.SliceView(name, orientation, VIEW) for _, name, orientation, _ in planes]
+    body = slicer_views.ThreeDView(VIEW)
+    for view, zoom in zip(slices, (2.1, 1.25, 1.25)):
+        view.show(volume)
+        view.zoom(zoom)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *point, slicer.vtkMRMLSliceNode.OffsetJumpSlice)
+    add_bone(volume)
+    body.look(azimuth=-32, elevation=6, zoom=1.6)
+    loop.settle(0.2)
+    cells = [(planes[0], slices[0]), (("1", "View1", "", BLUE), body), (planes[1], slices[1]), (planes[2], slices[2])]
+    width, height = VIEW
+    picture = QtGui.QImage(2 * width + 3, 2 * (height + BAR) + 3, QtGui.QImage.Format_RGB32)
+    picture.fill(QtGui.QColor("#202020"))
+    painter = QtGui.QPainter(picture)
+    painter.setRenderHint(QtGui.QPainter.Antialiasing)
+    for number, ((letter, _, orientation, color), view) in enumerate(cells):
+        left, top = (number % 2) * (width + 3), (number // 2) * (height + BAR + 3)
+        painter.fillRect(left, top, width, BAR, QtGui.QColor(color))
+        painter.setPen(QtGui.QColor("black"))
+        font = painter.font()
+        font.setBold(True)
+        painter.setFont(font)
+        painter.drawText(QtCore.QRect(left + 8, top, 30, BAR), QtCore.Qt.AlignVCenter, letter)
+        font.setBold(False)
+        painter.setFont(font)
+        if orientation:
+            axis, letters = {"Axial": (2, "SI"), "Coronal": (1, "AP"), "Sagittal": (0, "RL")}[orientation]
+            place = view.node.GetSliceToRAS().GetElement(axis, 3)
+            told = f"{letters[place < 0]}: {abs(place):.1f} mm"
+            area = QtCore.QRect(left, top, width - 8, BAR)
+            painter.drawText(area, QtCore.Qt.AlignVCenter | QtCore.Qt.AlignRight, told)
+        painter.drawImage(left, top + BAR, image_of(view.pixels()))
+    painter.end()
+    return picture
+
+
+def beside(panel: Any, right: Any) -> Any:
+    """The panel and the views as one window."""
+    from PySide6 import QtGui
+
+    height = right.height()
+    picture = QtGui.QImage(panel.width() + right.width() + 3, height, QtGui.QImage.Format_RGB32)
+    ground = panel.toImage().pixelColor(2, 2)
+    picture.fill(ground)
+    painter = QtGui.QPainter(picture)
+    painter.drawPixmap(0, 0, panel)
+    painter.drawImage(panel.width() + 3, 0, right)
+    painter.end()
+    return picture
+
+
+def darken(application: Any) -> None:
+    """A dark palette, as Slicer has one."""
+    from PySide6 import QtGui
+
+    palette, roles = QtGui.QPalette(), QtGui.QPalette
+    ground, base, ink = QtGui.QColor("#323232"), QtGui.QColor("#242424"), QtGui.QColor("#e8e8e8")
+    for role in (roles.Window, roles.Button, roles.AlternateBase):
+        palette.setColor(role, ground)
+    palette.setColor(roles.Base, base)
+    for role in (roles.WindowText, roles.Text, roles.ButtonText, roles.BrightText):
+        palette.setColor(role, ink)
+        palette.setColor(roles.Disabled, role, QtGui.QColor("#808080"))
+    palette.setColor(roles.ToolTipBase, base)
+    palette.setColor(roles.PlaceholderText, QtGui.QColor("#909090"))
+    palette.setColor(roles.Mid, QtGui.QColor("#505050"))
+    palette.setColor(roles.Highlight, QtGui.QColor("#3d8ec9"))
+    application.setPalette(palette)
+
+
+def draw_icon() -> None:
+    """The PNG that Slicer's lists use, from the SVG."""
+    from PySide6 import QtGui, QtSvg
+
+    icons = ROOT / "slicer-extension" / "Vesalius" / "Resources" / "Icons"
+    image = QtGui.QImage(128, 128, QtGui.QImage.Format_ARGB32)
+    image.fill(0)
+    painter = QtGui.QPainter(image)
+    QtSvg.QSvgRenderer(str(icons / "Vesalius.svg")).render(painter)
+    painter.end()
+    image.save(str(icons / "Vesalius.png"))
+
+
+def first_use(folder: Path) -> None:
+    """A computer on which nothing is installed."""
+    import loop
+    from gui import open_widget
+
+    own = {"PATH": "/nowhere", "HOME": "/nowhere", "VESALIUS_HOME": "/nowhere"}
+    kept = {name: os.environ.get(name) for name in (*own, "VESALIUS")}
+    os.environ.update(own)
+    os.environ.pop("VESALIUS", None)
+    widget = open_widget()
+    loop.settle()
+    save(grab(widget), folder, "slicer_first_use.png")
+    widget.cleanup()
+    for name, value in kept.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def segment(folder: Path, scene: Any) -> Tuple[Any, Any]:
+    """Before, at work, done, failed; gives the volume and the panel when it is done."""
+    import loop
+    from gui import open_widget
+
+    volume = load_example(scene)
+    widget = open_widget()
+    ui, job = widget.ui, widget.panel.job
+    loop.until(lambda: widget.panel.tasks)
+    ui.structuresCollapsibleButton.collapsed = False
+    save(grab(widget), folder, "slicer_before.png")
+    ui.structuresCollapsibleButton.collapsed = True
+    ui.show3DCheckBox.checked = True
+    ui.applyButton.click()
+    loop.until(lambda: job.fraction > 0.6 and job.seconds_left)
+    save(grab(widget), folder, "slicer_running.png")
+    loop.until(lambda: not job.is_busy)
+    assert job.state == "done", job.error
+    save(grab(widget), folder, "slicer_panel.png")
+    return volume, widget
+
+
+def failed(folder: Path, widget: Any) -> None:
+    """A job that the engine refuses."""
+    import loop
+    from VesaliusLib.vesalius import Refused
+
+    job, ui = widget.panel.job, widget.ui
+    message = "the job needs about 9.1 GB of memory, and 6.0 GB are free"
+    job.error = Refused("needs_too_much_memory", message, "`speed: fast` needs about 2.1 GB; or choose a region")
+    job.state = "failed"
+    ui.resultCollapsibleButton.collapsed = True
+    widget.panel.update()
+    ui.detailsButton.click()
+    loop.settle(0.1)
+    save(grab(widget), folder, "slicer_failed.png")
+
+
+def engine_section(folder: Path, widget: Any) -> None:
+    """What the engine is."""
+    ui = widget.ui
+    for section in (ui.inputsCollapsibleButton, ui.outputsCollapsibleButton, ui.resultCollapsibleButton):
+        section.collapsed = True
+    widget.panel.job.state, widget.panel.job.error = "idle", None
+    widget.panel.update()
+    ui.engineCollapsibleButton.collapsed = False
+    save(grab(widget), folder, "slicer_engine.png")
+
+
+def main() -> None:
+    """All pictures."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    scene = headless.start()
+    import gui
+
+    application = gui.install()
+    if "--dark" in sys.argv:
+        darken(application)
+    draw_icon()
+    first_use(folder)
+    with tempfile.TemporaryDirectory() as home:
+        os.environ.update(engines.environment(Path(home)))
+        running = engines.Engine(Path(home))
+        try:
+            volume, widget = segment(folder, scene)
+            node = widget.ui.segmentationSelector.currentNode()
+            shown = views(volume, node, "headneck.parotid_gland_left")
+            save(beside(grab(widget), shown), folder, "slicer.png")
+            failed(folder, widget)
+            engine_section(folder, widget)
+            widget.cleanup()
+        finally:
+            running.stop()
+
+
+if __name__ == "__main__":
+    main()
