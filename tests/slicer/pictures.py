@@ -23,7 +23,7 @@ import engine as engines  # noqa: E402
 import headless  # noqa: E402
 
 WIDTH = 372
-VIEW = (420, 350)
+VIEW = (408, 346)
 BAR = 22
 # Bars of Slicer's views.
 RED, GREEN, YELLOW, BLUE = "#f34a33", "#6eb04b", "#edd54c", "#747ab3"
@@ -64,7 +64,7 @@ def grab(widget: Any) -> Any:
 def save(picture: Any, folder: Path, name: str) -> None:
     """Writes a PNG and says how large it is."""
     path = folder / name
-    picture.save(str(path))
+    picture.save(str(path), "PNG", 0)
     print(f"{path.name}: {picture.width()} x {picture.height()}, {path.stat().st_size // 1024} kB")
 
 
