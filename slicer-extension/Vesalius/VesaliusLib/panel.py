@@ -75,7 +75,8 @@ class Panel:
         self._is_entered = False
 
     def close(self) -> None:
-        """The end of the module."""
+        """The end of the module; signals that still come are of no interest."""
+        self._is_filling = True
         for part in (self.job, self.results, self.setup, self.engine, self.line, self.doubt):
             part.close()
 

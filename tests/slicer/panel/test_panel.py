@@ -327,3 +327,64 @@ def test_leaving_and_ending_at_work_is_quiet(volume, home):
     assert not widget.panel.job.is_busy
     loop.settle()
     assert os.path.isdir(home)
+
+
+def installer(*steps):
+    """Stands in for the engine's downloads: what it would say, then how it ends."""
+
+    def install_models(_client, _task, _speed):
+        for step in steps:
+            if isinstance(step, Exception):
+                raise step
+            yield step
+
+    return install_models
+
+
+def test_models_are_installed_by_one_click_with_progress(opened, monkeypatch):
+    from VesaliusLib import panel_setup
+    from VesaliusLib.vesalius import Progress
+    from VesaliusLib.vesalius.steps import Wait
+
+    ui, seen = opened.ui, []
+    steps = [Progress("running", "downloading", fraction / 10, 40.0) for fraction in range(10)]
+    steps = [each for step in steps for each in (step, Wait(seconds=0.02))]
+    monkeypatch.setattr(panel_setup, "install_models", installer(*steps))
+    choose(opened, "total", "fast")
+    ui.setupButton.click()
+    assert ui.setupButton.text == "Cancel"
+    loop.until(lambda: seen.append((ui.setupProgressBar.value, ui.setupLabel.text)) or not opened.panel.setup.is_busy)
+    assert {value for value, _ in seen} >= {100, 500, 900}
+    assert any("downloading, about 40 s left" in text for _, text in seen)
+
+
+def test_an_engine_that_cannot_install_models_tells_the_command(opened, monkeypatch):
+    from VesaliusLib import panel_setup
+    from VesaliusLib.vesalius import Refused
+
+    monkeypatch.setattr(panel_setup, "install_models", installer(Refused("method_not_allowed", "no")))
+    choose(opened, "total", "fast")
+    opened.ui.setupButton.click()
+    loop.until(lambda: not opened.panel.setup.is_busy)
+    assert "<code>vesalius models install total --fast</code>" in opened.ui.setupLabel.text
+    assert opened.ui.setupButton.text == "Look again" and opened.ui.setupButton.enabled
+
+
+def test_an_installation_that_fails_says_why_and_can_be_tried_again(opened, monkeypatch):
+    from VesaliusLib import panel_setup
+    from VesaliusLib.vesalius import Refused
+
+    failure = Refused("disk_full", "the disk is full", "free some space, then try again")
+    monkeypatch.setattr(panel_setup, "install_models", installer(failure))
+    choose(opened, "total", "fast")
+    opened.ui.setupButton.click()
+    loop.until(lambda: not opened.panel.setup.is_busy)
+    assert opened.ui.setupLabel.text == "The disk is full.<br>Free some space, then try again."
+    opened.ui.setupButton.click()
+    loop.settle(0.2)
+    assert opened.ui.setupButton.text.startswith("Install models")
+
+
+def test_a_task_whose_models_need_a_key_is_told_so(opened):
+    choose(opened, "heartchambers_highres")
+    assert "need a licence key" in opened.ui.setupLabel.text and opened.ui.setupButton.text == "Look again"

@@ -15,6 +15,7 @@ from test_jobs import stop
 
 # Before a test hides it.
 PROGRAM = Path(binary()).resolve()
+NAME = "vesalius.exe" if os.name == "nt" else "vesalius"
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def wheel(folder: Path, name: str = "vesalius", extra: str = "") -> Path:
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: false\nTag: py3-none-any\n",
     }
     with zipfile.ZipFile(path, "w") as archive:
-        program = zipfile.ZipInfo(f"{name}-0.1.0.data/scripts/{PROGRAM.name}")
+        program = zipfile.ZipInfo(f"{name}-0.1.0.data/scripts/{NAME}")
         program.external_attr = (stat.S_IFREG | 0o755) << 16
         archive.writestr(program, PROGRAM.read_bytes())
         for each, text in files.items():
@@ -115,7 +116,7 @@ def test_the_program_is_found_and_started_apart(nowhere, tmp_path, monkeypatch, 
     else:
         folder = tmp_path / ("elsewhere" if where == "the path" else ".local/bin")
         folder.mkdir(parents=True)
-        (folder / PROGRAM.name).symlink_to(PROGRAM)
+        (folder / NAME).symlink_to(PROGRAM)
         monkeypatch.setenv("PATH", str(folder) if where == "the path" else str(tmp_path))
     client, told, turns = drive(engine.connected())
     try:
