@@ -53,3 +53,14 @@ def scene(slicer_scene):
     """Slicer's scene, empty."""
     slicer_scene.Clear(False)
     return slicer_scene
+
+
+@pytest.fixture(scope="session")
+def labels(engine):
+    """What an undisturbed run gives."""
+    from runs import Run
+    from VesaliusLib.vesalius import Client
+
+    found = Run(Client.find(engine.home)).finish()
+    assert len(set(found)) > 10
+    return found

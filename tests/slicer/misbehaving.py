@@ -55,10 +55,10 @@ class Network:
 
 
 class Server:
-    """Answers each request with what `answer(request line, headers, body)` gives; None: never."""
+    """Proves itself, and answers all else with what `answer(request line, headers, body)` gives; None: never."""
 
-    def __init__(self, answer: Callable[[str, dict, bytes], Optional[bytes]]) -> None:
-        self._answer = answer
+    def __init__(self, answer: Callable[[str, dict, bytes], Optional[bytes]], proves: bool = True) -> None:
+        self._answer, self._proves = answer, proves
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._closed = threading.Event()
@@ -67,10 +67,9 @@ class Server:
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
-    def endpoint(self, api: str = "1.0") -> Endpoint:
+    def endpoint(self) -> Endpoint:
         """As the file of this server would tell."""
-        version = tuple(int(part) for part in api.split("."))
-        return Endpoint(self.port, TOKEN, INSTANCE, "9.9", 1, (1, 0), version)
+        return Endpoint(self.port, TOKEN, INSTANCE, "9.9", 1, (1, 0), (1, 0))
 
     def close(self) -> None:
         """Stops listening."""
@@ -98,7 +97,11 @@ class Server:
                     headers[name.lower()] = value
                 self.requests.append(line.rsplit(" ", 1)[0])
                 self.tokens.append(headers.get("authorization"))
-                answer = self._answer(line, headers, file.read(int(headers.get("content-length", 0))))
+                body = file.read(int(headers.get("content-length", 0)))
+                if self._proves and "/v1/session" in line:
+                    answer = proof(body, self.port)
+                else:
+                    answer = self._answer(line, headers, body)
                 if answer is None:
                     self._closed.wait(30)
                     return

@@ -2,83 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
+import subprocess
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from engine import Engine, import_small_networks
-from misbehaving import TOKEN, Network, Server, proof, reply
-from volumes import GEOMETRIES, small_ct
-
+from misbehaving import Network, Server, reply
+from runs import TASK, Run, is_clean, unfinished
 from VesaliusLib.vesalius import (
     Cancelled,
     Client,
     ConnectionLost,
-    Endpoint,
     EngineMissing,
-    EngineUntrusted,
     Refused,
     Steps,
-    VersionMismatch,
     VesaliusError,
-    client,
-    home_folder,
 )
-
-TASK = {"task": "total", "speed": "fastest"}
-
-
-def header(shape, dtype="int16", matrix=GEOMETRIES["straight"]):
-    k, j, i = shape
-    return {"dims": [i, j, k], "dtype": dtype, "space": "RAS", "ijk_to_world": list(map(float, np.ravel(matrix)))}
-
-
-class Run:
-    """A segmentation of a small CT, and what came of it."""
-
-    def __init__(self, client, voxels=None, **more):
-        voxels = small_ct() if voxels is None else voxels
-        self.room = bytearray(voxels.size)
-        self.told = []
-        request = more.pop("request", TASK)
-        work = client.segment(header(voxels.shape), memoryview(voxels), request, self._labels, **more)
-        self.steps = Steps(work)
-
-    def _labels(self, table):
-        return memoryview(self.room)
-
-    def finish(self):
-        self.steps.finish(self.told.append, timeout=120)
-        return bytes(self.room)
-
-    @property
-    def states(self):
-        return {progress.state for progress in self.told}
-
-
-@pytest.fixture(scope="session")
-def labels(engine):
-    """What an undisturbed run gives."""
-    found = Run(Client.find(engine.home)).finish()
-    assert len(set(found)) > 10
-    return found
-
-
-def unfinished(client):
-    return [job for job in Steps(client.jobs()).finish() if job["state"] in ("queued", "running")]
-
-
-def is_clean(engine, client, within=10.0):
-    """Whether neither job nor voxels are left behind."""
-    until = time.monotonic() + within
-    while time.monotonic() < until:
-        if not engine.spooled() and not unfinished(client):
-            return True
-        time.sleep(0.02)
-    return False
+from VesaliusLib.vesalius import client as client_module
+from volumes import small_ct
 
 
 def test_a_run_gives_labels_and_a_table_and_leaves_nothing(engine, client, labels):
@@ -112,7 +55,7 @@ def test_bytes_may_come_one_by_one(client, monkeypatch, labels, most):
 
 
 def test_an_upload_goes_on_after_the_connection_broke(client, monkeypatch, labels):
-    monkeypatch.setattr(client_module(), "PIECE", 40_000)
+    monkeypatch.setattr(client_module, "PIECE", 40_000)
     total = small_ct().nbytes
     network = Network(10_000, [5_000, 50_000, 50_001, 95_000, 180_000]).install(monkeypatch)
     assert Run(client).finish() == labels
@@ -121,19 +64,13 @@ def test_an_upload_goes_on_after_the_connection_broke(client, monkeypatch, label
     assert network.sent < total + 5 * 40_000 + 30_000
 
 
-def client_module():
-    import VesaliusLib.vesalius.client as module
-
-    return module
-
-
 def test_an_upload_that_gets_nowhere_is_given_up(monkeypatch):
-    monkeypatch.setattr(client_module(), "MOST_FAILURES", 3)
+    monkeypatch.setattr(client_module, "MOST_FAILURES", 3)
 
     def answer(line, headers, body):
         if line.startswith("PUT"):
             return b"\r\nX-Then: close"
-        return reply(404 if "session" in line else 200, {"received": 0, "complete": False})
+        return reply(200, {"received": 0, "complete": False})
 
     server = Server(answer)
     with pytest.raises(ConnectionLost) as caught:
@@ -152,7 +89,7 @@ def test_an_early_no_is_read_in_the_middle_of_an_upload(engine, client):
 
 
 def test_a_server_that_closes_idle_connections_is_asked_again():
-    server = Server(lambda line, headers, body: reply(404 if "session" in line else 200, [], "X-Then: close\r\n"))
+    server = Server(lambda line, headers, body: reply(200, [], "X-Then: close\r\n"))
     client = Client(server.endpoint())
     for _ in range(3):
         assert Steps(client.jobs()).finish() == []
@@ -181,7 +118,7 @@ def mortal(tmp_path):
 
 @pytest.mark.parametrize("phase", ["uploading", "running"])
 def test_an_engine_that_is_killed_is_told_in_words(mortal, monkeypatch, phase):
-    monkeypatch.setattr(client_module(), "PIECE", 20_000)
+    monkeypatch.setattr(client_module, "PIECE", 20_000)
     run = Run(Client.find(mortal.home), request={"task": "headneck"})
     while not (run.steps.progress and run.steps.progress.state == phase):
         run.steps.advance()
@@ -194,8 +131,6 @@ def test_an_engine_that_is_killed_is_told_in_words(mortal, monkeypatch, phase):
 
 
 def test_a_worker_that_dies_fails_the_job_and_the_next_one_runs(mortal, labels):
-    import subprocess
-
     client = Client.find(mortal.home)
     run = Run(client, request={"task": "headneck"})
     while not (run.steps.progress and run.steps.progress.state == "running"):
@@ -254,7 +189,7 @@ def test_a_silent_server_never_holds_the_viewer():
     ],
 )
 def test_what_is_no_engine_is_told_in_words(answer):
-    server = Server(lambda line, *_: reply(404, {}) if "session" in line else answer + b"\r\nX-Then: close")
+    server = Server(lambda *_: answer + b"\r\nX-Then: close")
     with pytest.raises(VesaliusError) as caught:
         Steps(Client(server.endpoint(), patience=1.0).info()).finish()
     assert caught.value.message and "Error" not in caught.value.message
@@ -268,124 +203,12 @@ def test_labels_of_another_size_are_refused(client, labels):
         run.finish()
 
 
-# Who may speak.
-
-
-def test_a_wrong_token_is_refused(engine, client):
-    stranger = Client(replace(client.endpoint, token="0" * 64))
-    with pytest.raises((Refused, EngineUntrusted)) as caught:
-        Steps(stranger.jobs()).finish()
-    assert caught.value.code in ("unauthorized", "engine_untrusted")
-
-
-@pytest.mark.parametrize(
-    "name, is_trusted",
-    [("right", True), ("wrong token", False), ("wrong port", False), ("wrong instance", False), ("none", False)],
-)
-def test_an_engine_proves_itself_before_it_gets_the_token(name, is_trusted):
-    def answer(line, headers, body):
-        if "/v1/session" not in line:
-            return reply(200, [])
-        if name == "none":
-            return reply(404, {})
-        token, instance = (
-            "0" * 64 if name == "wrong token" else TOKEN,
-            "0" * 32 if name == "wrong instance" else "cd" * 16,
-        )
-        return proof(body, server.port + (name == "wrong port"), token, instance)
-
-    server = Server(answer)
-    steps = Steps(Client(server.endpoint("1.1")).jobs())
-    if is_trusted:
-        assert steps.finish() == []
-        assert server.tokens == [None, f"Bearer {TOKEN}"]
-    else:
-        with pytest.raises(EngineUntrusted, match="nothing was sent"):
-            steps.finish()
-        assert server.tokens == [None]
-    server.close()
-
-
-def test_versions_that_do_not_fit_are_told_in_words(engine, monkeypatch):
-    import VesaliusLib.vesalius.endpoint as endpoint
-
-    text = json.loads((engine.home / "run" / "endpoint.json").read_text())
-    for api, words, hint in (
-        ({"min": "2.0", "max": "2.3"}, "speaks API 2.0 to 2.3, this client 1.0", "update this extension"),
-        ({"min": "0.1", "max": "0.9"}, "speaks API 0.1 to 0.9, this client 1.0", "pip install --upgrade vesalius"),
-    ):
-        with pytest.raises(VersionMismatch, match=words) as caught:
-            Endpoint.parse(json.dumps({**text, "api": api}).encode()).check_version()
-        assert hint in caught.value.hint
-    # And the engine says it when the file does not.
-    monkeypatch.setattr(client_module(), "API", (7, 0))
-    with pytest.raises(Refused, match="speaks API 7.0") as caught:
-        Steps(Client(endpoint.Endpoint.find(engine.home)).info()).finish()
-    assert caught.value.code == "version_unsupported" and caught.value.hint
-
-
-@pytest.mark.skipif(os.name != "posix", reason="mode bits are those of POSIX")
-@pytest.mark.parametrize("change", ["open file", "open folder", "link", "owner"])
-def test_a_file_that_others_could_have_written_is_not_believed(engine, tmp_path, change):
-    home = tmp_path / "home"
-    run = home / "run"
-    run.mkdir(parents=True, mode=0o700)
-    path = run / "endpoint.json"
-    path.write_bytes((engine.home / "run" / "endpoint.json").read_bytes())
-    path.chmod(0o600)
-    assert Endpoint.find(home).port == engine.port
-    if change == "open file":
-        path.chmod(0o644)
-    elif change == "open folder":
-        run.chmod(0o750)
-    elif change == "link":
-        path.rename(tmp_path / "elsewhere")
-        path.symlink_to(tmp_path / "elsewhere")
-    elif os.geteuid() == 0:
-        os.chown(path, 12345, 12345)
-    else:
-        pytest.skip("only root can give files away")
-    with pytest.raises(EngineUntrusted) as caught:
-        Endpoint.find(home)
-    assert "not yours alone" in caught.value.message
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1, "port": "x"}', "\x00\xff", "9" * 5000]
-)
-def test_a_file_that_is_damaged_is_told_in_words(text):
-    with pytest.raises(VersionMismatch, match="not understood"):
-        Endpoint.parse(text.encode("latin-1"))
-
-
-def test_the_folder_is_the_engines(monkeypatch, tmp_path):
-    import sys
-
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("VESALIUS_HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    for platform, place in (
-        ("linux", ".local/share/vesalius"),
-        ("darwin", "Library/Application Support/vesalius"),
-        ("win32", "AppData/Local/vesalius/data"),
-    ):
-        monkeypatch.setattr(sys, "platform", platform)
-        assert home_folder() == tmp_path / place
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setenv("XDG_DATA_HOME", "relative")
-    assert home_folder() == tmp_path / ".local/share/vesalius"
-    monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    assert str(home_folder()) == "/data/vesalius"
-    monkeypatch.setenv("VESALIUS_HOME", "/mine")
-    assert str(home_folder()) == "/mine"
-
-
 # Stopping.
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 12, 16, 20, 25, 30, 40, 60])
 def test_whenever_a_run_is_cancelled_nothing_is_left(engine, client, monkeypatch, steps):
-    monkeypatch.setattr(client_module(), "PIECE", 50_000)
+    monkeypatch.setattr(client_module, "PIECE", 50_000)
     run = Run(client, request={"task": "headneck"})
     for _ in range(steps):
         assert not run.steps.advance(budget=0.0)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK
 from engine import EXAMPLE, run
-from volumes import GEOMETRIES, add_volume, as_type, rotation, small_ct
-
 from VesaliusLib.vesalius import Steps
+from volumes import GEOMETRIES, add_volume, as_type, rotation, small_ct
 
 TASK = {"task": "total", "speed": "fastest"}
 

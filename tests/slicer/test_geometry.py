@@ -6,9 +6,8 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK
-from volumes import GEOMETRIES, rotation
-
 from VesaliusLib.vesalius import VesaliusError, geometry
+from volumes import GEOMETRIES, rotation
 
 ORTHOGONAL = [name for name in GEOMETRIES if name != "sheared"]
 

@@ -7,10 +7,9 @@ import pytest
 import slicer
 import slicer.util
 import vtk
-from volumes import GEOMETRIES, add_volume, rotation, small_ct
 from VesaliusLib import scene as images
-
 from VesaliusLib.vesalius import VesaliusError, geometry
+from volumes import GEOMETRIES, add_volume, rotation, small_ct
 
 DTYPES = ["uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64"]
 

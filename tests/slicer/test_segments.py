@@ -7,10 +7,9 @@ import pytest
 import slicer
 import slicer.util
 import vtk
-from volumes import GEOMETRIES, add_volume, rotation
 from VesaliusLib import segments, surfaces
-
 from VesaliusLib.vesalius import Steps, VesaliusError
+from volumes import GEOMETRIES, add_volume, rotation
 
 SHAPE = (20, 24, 28)
 KIDNEY = {

@@ -43,7 +43,6 @@ GEOMETRIES: Dict[str, np.ndarray] = {
 def small_ct() -> np.ndarray:
     """A real CT at 3 mm, `[k, j, i]`, int16 Hounsfield units, 64 x 56 x 30 voxels of it."""
     import SimpleITK
-
     from engine import SMALL_CT
 
     array = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(SMALL_CT)))

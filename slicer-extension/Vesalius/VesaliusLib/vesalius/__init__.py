@@ -17,6 +17,20 @@ from .errors import (
 )
 from .steps import Progress, Steps
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .script import segment
+
+
+def __getattr__(name: str):
+    """NumPy is only loaded for `segment`."""
+    if name == "segment":
+        from .script import segment
+
+        return segment
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "Cancelled",
     "Client",
@@ -31,4 +45,5 @@ __all__ = [
     "VersionMismatch",
     "VesaliusError",
     "home_folder",
+    "segment",
 ]

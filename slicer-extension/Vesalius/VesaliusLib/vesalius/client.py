@@ -31,7 +31,7 @@ NOTHING = memoryview(b"")
 
 @dataclass(frozen=True)
 class Result:
-    """What a job gave: its id, and the table of `GET /v1/jobs/ID/segmentation`. The labels are where they were asked."""
+    """What a job gave: its id, and the table of `GET /v1/jobs/ID/segmentation`."""
 
     job: str
     table: Dict[str, Any]
@@ -43,7 +43,6 @@ class Client:
     def __init__(self, endpoint: Endpoint, patience: float = 60.0) -> None:
         self.endpoint = endpoint
         self._connection = Connection(endpoint.port, patience)
-        self._can_prove = True
         # What lies on the engine for another job, by the caller's fingerprint.
         self._kept: Dict[Hashable, str] = {}
 
@@ -233,24 +232,21 @@ class Client:
         if self._connection.is_usable():
             return
         yield from self._connection.open()
-        if not self._can_prove:
-            return
         nonce = secrets.token_urlsafe(32)
         body = memoryview(json.dumps({"client_id": "local", "nonce": nonce}).encode())
         headers = {**_common(body, "POST"), "Content-Type": "application/json"}
         # The token is not sent before the proof is there.
         reply = yield from self._connection.exchange("POST /v1/session", headers, body)
-        if reply.status in (401, 404) and not self.endpoint.proves:
-            self._can_prove = False
-            yield from self._connection.open()
-            return
-        if reply.status != 200 or not self._is_proof(nonce, _json(reply)):
+        answer = _json(reply)
+        if reply.status == 426:
+            raise _refused(answer, "the engine is of another version")
+        if reply.status != 200 or not self._is_proof(nonce, answer):
             self.close()
             message = "another program answers where the engine should be; nothing was sent to it"
             raise EngineUntrusted("engine_untrusted", message, "restart the engine")
 
     def _is_proof(self, nonce: str, answer: Mapping[str, Any]) -> bool:
-        """Whether `answer` comes from who knows the token, about this port (spec: no relay) and this engine."""
+        """Whether `answer` comes from who knows the token, about this port and this engine."""
         endpoint = self.endpoint
         said = f"srv1|local|{nonce}|{answer.get('server_nonce')}||{endpoint.port}|{endpoint.instance}"
         proof = hmac.new(endpoint.token.encode(), said.encode(), hashlib.sha256).digest()

@@ -14,8 +14,6 @@ from .errors import EngineMissing, EngineUntrusted, VersionMismatch
 
 # The API that this client was written for.
 API = (1, 0)
-# From this version on the engine can prove that it is the one of the file.
-PROOF_SINCE = (1, 1)
 MOST_BYTES = 64 << 10
 NOT_RUNNING = "the engine is not running"
 
@@ -96,11 +94,6 @@ class Endpoint:
             raise VersionMismatch("version_unsupported", spoken, hint)
         if self.api_min > API:
             raise VersionMismatch("version_unsupported", spoken, "update this extension")
-
-    @property
-    def proves(self) -> bool:
-        """Whether the engine must be able to prove itself."""
-        return self.api_max >= PROOF_SINCE
 
 
 def _version(text: str) -> Tuple[int, int]:
