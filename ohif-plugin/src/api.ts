@@ -41,25 +41,25 @@ export interface Info {
 
 export interface VolumeView {
   id: string;
+  /** Left out by a sidecar that takes voxels only. */
   state?: 'receiving' | 'reading' | 'ready' | 'failed';
-  received?: number;
-  bytes?: number | null;
-  dims?: [number, number, number] | null;
-  ijk_to_world?: number[] | null;
-  warnings?: string[];
-  sources?: string[];
+  warnings?: { code: string; message: string }[];
   groups?: Group[];
+  /** The group that a job takes when it names none. */
+  usual?: string | null;
   error?: Problem | null;
 }
 
-/** One volume of several in a series, such as one b-value of a diffusion series. */
+/** One volume of those in a series: the only one as a rule, one for each b-value of a diffusion series. */
 export interface Group {
-  id: string | number;
+  id: string;
   label: string;
   b_value?: number | null;
   dims: [number, number, number];
+  /** Rows of a 4x4 matrix to millimetres, LPS+. */
   ijk_to_world: number[];
-  sources: string[];
+  /** SOP Instance UID of each slice k; none where no slice lies on that plane of an uneven stack. */
+  sources: (string | null)[];
 }
 
 export interface Problem {
@@ -73,7 +73,9 @@ export interface JobView {
   state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
   task?: string;
   volume?: string;
-  group?: string | number | null;
+  /** Seconds since 1970. */
+  created?: number;
+  group?: string | null;
   stage?: string | null;
   fraction?: number | null;
   seconds_left?: number | null;
@@ -92,7 +94,4 @@ export interface Found extends Segment {
 
 export interface Table {
   segments: Found[];
-  sources?: string[];
-  dims?: [number, number, number];
-  ijk_to_world?: number[];
 }

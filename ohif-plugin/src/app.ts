@@ -1,6 +1,6 @@
 // What the panel shows and what its buttons do: all state of this extension, in one place.
 
-import type { Group, JobView, Table, Task, VolumeView } from './api.ts';
+import type { Group, JobView, Task, VolumeView } from './api.ts';
 import { saveToArchive } from './archive.ts';
 import { Refusal, Unreachable } from './client.ts';
 import type { Configuration } from './configuration.ts';
@@ -9,7 +9,7 @@ import { GeometryError } from './geometry.ts';
 import type { Host, Instance } from './host.ts';
 import { type Context, present, type Result, type Structure, segment, type Wish } from './run.ts';
 import { isShown, jumpTo, remove, setVisible } from './segmentation.ts';
-import { contents, type Sent } from './send.ts';
+import type { Sent } from './send.ts';
 import { activeSeries, type Series } from './series.ts';
 
 /** A run that is under way. */
@@ -33,7 +33,9 @@ export interface Offer {
   job: string;
   title: string;
   volume: string;
-  group: string | number | undefined;
+  group: string | undefined;
+  /** Seconds since 1970. */
+  created: number | undefined;
 }
 
 /** Series whose upload is remembered, so that another task need not send it again. */
@@ -201,7 +203,7 @@ export class App {
       this.offeredFor = undefined;
       return;
     }
-    const result = await present(context, series, job, title, group, sent.way === 'relay');
+    const result = await present(context, series, job, title, group, sent.isFromDicom);
     result.warnings.push(...sent.warnings);
     this.results.unshift(result);
   }
@@ -342,16 +344,11 @@ export class App {
   ): Promise<{ groups: Group[]; isFromDicom: boolean }> {
     for (const [key, sent] of this.sent) {
       if (sent.volume === offer.volume && key.startsWith(series.seriesUid)) {
-        return { groups: sent.groups, isFromDicom: sent.way === 'relay' };
+        return { groups: sent.groups, isFromDicom: sent.isFromDicom };
       }
     }
-    const table = await client.json<Table>(`/v1/jobs/${offer.job}/segmentation`, { signal });
-    if (table.sources?.length && table.dims && table.ijk_to_world) {
-      const { dims, ijk_to_world, sources } = table;
-      return { groups: [{ id: '', label: '', dims, ijk_to_world, sources }], isFromDicom: true };
-    }
     const view = await client.json<VolumeView>(`/v1/volumes/${offer.volume}`, { signal });
-    return { groups: contents(view).groups, isFromDicom: view.state !== undefined };
+    return { groups: view.groups ?? [], isFromDicom: true };
   }
 
   /** Asks the sidecar for finished jobs of the series in the pane. */
@@ -365,11 +362,12 @@ export class App {
     const known = new Set(this.results.filter(result => this.isInViewer(result)).map(({ job }) => job));
     this.offers = jobs
       .filter(({ id, state }) => state === 'done' && !known.has(id))
-      .map(({ id, task, volume, group }) => ({
+      .map(({ id, task, volume, group, created }) => ({
         job: id,
         title: this.tasks.find(other => other.id === task)?.title ?? task ?? 'segmentation',
         volume: volume ?? '',
         group: group ?? undefined,
+        created,
       }));
     this.changed();
   }

@@ -102,13 +102,21 @@ export function mapped(matrix: readonly number[], index: Vector): Vector {
  */
 export function matched(
   slices: readonly Slice[],
-  result: { dims: readonly number[]; ijkToWorld: readonly number[]; sources: readonly string[] },
+  result: { dims: readonly number[]; ijkToWorld: readonly number[]; sources: readonly (string | null)[] },
 ): (number | undefined)[] {
-  const indices = new Map(result.sources.map((source, k) => [source, k]));
+  const indices = new Map<string, number[]>();
+  result.sources.forEach((source, k) => {
+    if (source !== null) indices.set(source, [...(indices.get(source) ?? []), k]);
+  });
   const [columns = 0, rows = 0] = result.dims;
+  const apartAt = (plane: ImagePlane, [i, j]: [number, number], k: number): number =>
+    length(plus(place(plane, i, j), mapped(result.ijkToWorld, [i, j, k]), -1));
   let found = 0;
   const order = slices.map(({ source, plane }) => {
-    const k = indices.get(source);
+    // Several slices come from one image where that has frames: the one that lies here is meant.
+    const [k] = (indices.get(source) ?? []).sort(
+      (a, b) => apartAt(plane, [0, 0], a) - apartAt(plane, [0, 0], b),
+    );
     if (k === undefined) return undefined;
     found += 1;
     if (plane.columns !== columns || plane.rows !== rows) {
@@ -121,8 +129,8 @@ export function matched(
       [columns - 1, 0],
       [0, rows - 1],
     ];
-    for (const [i, j] of corners) {
-      const apart = length(plus(place(plane, i, j), mapped(result.ijkToWorld, [i, j, k]), -1));
+    for (const corner of corners) {
+      const apart = apartAt(plane, corner, k);
       if (!(apart < 0.25 * Math.min(plane.columnPixelSpacing, plane.rowPixelSpacing))) {
         throw new GeometryError(`The result lies ${apart.toFixed(1)} mm beside the images.`);
       }

@@ -38,7 +38,7 @@ export interface Result {
   structures: Structure[];
   /** OHIF's segmentation while it is shown. */
   segmentationId: string | undefined;
-  /** Whether the sidecar has the images' DICOM, and so can write DICOM SEG. */
+  /** Whether the sidecar knows the DICOM series, and so can write DICOM SEG. */
   isFromDicom: boolean;
   archive: 'no' | 'saving' | 'saved';
   /** What the user should know. */
@@ -89,12 +89,14 @@ async function isKept(client: Client, volume: string): Promise<boolean> {
 
 /** The volume that was asked for: the one with the images of that time or b-value. */
 function chosen(sent: Sent, host: Host, series: Series, timePoint: number | undefined): Group {
-  const { groups } = sent;
+  const { groups, usual } = sent;
   const points = series.displaySet.dynamicVolumeInfo?.timePoints;
   const ids = timePoint === undefined ? undefined : points?.[timePoint];
   const wanted = new Set(ids ? slicesOf(host, ids).map(slice => slice.source) : []);
   const group =
-    groups.find(({ sources }) => sources.some(source => wanted.has(source))) ?? groups[groups.length - 1];
+    groups.find(({ sources }) => sources.some(source => source !== null && wanted.has(source))) ??
+    groups.find(({ id }) => id === usual) ??
+    groups[0];
   if (!group) throw new Error('The sidecar found no volume in the series.');
   return group;
 }
@@ -165,7 +167,7 @@ export async function present(
 }
 
 /** Images of the pane's series that the result has slices for, or all of them where it is one volume. */
-function imagesOf(host: Host, series: Series, sources: readonly string[]): string[] {
+function imagesOf(host: Host, series: Series, sources: readonly (string | null)[]): string[] {
   const ids = allImageIds(series.displaySet);
   if (!series.displaySet.isDynamicVolume) return ids;
   const wanted = new Set(sources);

@@ -1,14 +1,15 @@
-// Brings a series to the sidecar, by the way that fits: DICOM as the archive gives it, through this page and with the
-// viewer's login; or the voxels that the viewer holds. DICOM is several times faster than loading the frames, and lets
-// the sidecar see b-values and write DICOM SEG, so it goes first wherever the archive speaks DICOMweb.
+// Brings a series to the sidecar, by the way that fits: the voxels that the viewer has in its cache; or DICOM as the
+// archive gives it, through this page and with the viewer's login, several times faster than loading the frames; or
+// voxels that are loaded for it.
 
 import type { Group, VolumeView } from './api.ts';
 import { type Client, Refusal } from './client.ts';
 import type { Transport } from './configuration.ts';
-import { gridOf } from './geometry.ts';
+import { GeometryError, gridOf, type Slice } from './geometry.ts';
 import type { Host } from './host.ts';
+import { type Origin, originOf } from './origin.ts';
 import { allImageIds, type Series, slicesOf } from './series.ts';
-import { readVoxels } from './volume.ts';
+import { areCached, readVoxels } from './volume.ts';
 
 /** A series that the sidecar has. */
 export interface Sent {
@@ -16,6 +17,10 @@ export interface Sent {
   way: 'relay' | 'voxels';
   /** The volumes in it: one, or one for each b-value. */
   groups: Group[];
+  /** Which of them is the usual one. */
+  usual: string | undefined;
+  /** Whether the sidecar knows what a derived DICOM object needs. */
+  isFromDicom: boolean;
   /** What the reader wants the user to know. */
   warnings: string[];
 }
@@ -39,18 +44,45 @@ interface Job {
 /** Sends a series. */
 export async function send(job: Job, transport: Transport): Promise<Sent> {
   const root = webRoot(job.host);
-  if (transport !== 'voxels' && root) {
-    const dicom = await fetchSeries(job, root).catch(error => {
-      // The viewer can show what it holds although the archive does not give whole series.
-      if (job.signal.aborted || transport === 'relay') throw error;
-      return undefined;
-    });
-    if (dicom) return relay(job, dicom);
-  }
   if (transport === 'relay' && !root) {
     throw new Error('This archive does not speak DICOMweb, and the viewer is set to send DICOM only.');
   }
-  return voxels(job);
+  const isAlone = transport === 'relay';
+  if (!root || transport === 'voxels' || (!isAlone && areVoxelsHere(job))) return voxels(job);
+  try {
+    return await relay(job, await fetchSeries(job, root));
+  } catch (error) {
+    // The archive may give no whole series, or the series hold more than one volume: what the user sees is one.
+    const isForViewer =
+      !isAlone && !job.signal.aborted && (error instanceof NotGiven || isAboutImages(error));
+    if (!isForViewer) throw error;
+    return voxels(job);
+  }
+}
+
+/** The archive did not answer with a series. */
+class NotGiven extends Error {}
+
+function isAboutImages(error: unknown): boolean {
+  return error instanceof Refusal && error.status === 422;
+}
+
+/** Whether the viewer holds all voxels already, as one volume. */
+function areVoxelsHere({ host, series, timePoint }: Job): boolean {
+  try {
+    const slices = slicesOf(host, imageIdsOf(series, timePoint));
+    gridOf(slices);
+    return areCached(host, slices);
+  } catch (error) {
+    if (error instanceof GeometryError) return false;
+    throw error;
+  }
+}
+
+/** Images of one time or b-value, or all where there is one. */
+function imageIdsOf({ displaySet }: Series, timePoint: number | undefined): string[] {
+  const points = displaySet.isDynamicVolume ? displaySet.dynamicVolumeInfo?.timePoints : undefined;
+  return points?.[timePoint ?? points.length - 1] ?? allImageIds(displaySet);
 }
 
 /** Where the viewer's archive answers DICOMweb requests, if it does. */
@@ -68,10 +100,13 @@ async function fetchSeries({ host, series, signal, report }: Job, root: string):
       Accept: `multipart/related; type=${quote}application/dicom${quote}; transfer-syntax=*`,
     },
     signal,
+  }).catch(error => {
+    if (signal.aborted) throw error;
+    throw new NotGiven('The archive did not answer.');
   });
   const type = response.headers.get('content-type') ?? '';
   if (!response.ok || !type.startsWith('multipart/related') || !response.body) {
-    throw new Error(`The archive did not give the series (HTTP ${response.status}).`);
+    throw new NotGiven(`The archive did not give the series (HTTP ${response.status}).`);
   }
   const reader = response.body.getReader();
   const pieces: BlobPart[] = [];
@@ -100,44 +135,51 @@ async function relay({ client, signal, report }: Job, dicom: Blob): Promise<Sent
     if (view.state === 'failed' && view.error) {
       throw new Refusal(422, view.error.code, view.error.message, view.error.hint);
     }
-    if (view.state === 'ready') return { volume: view.id, way: 'relay', ...contents(view) };
+    if (view.state === 'ready') {
+      const { groups = [], usual, warnings = [] } = view;
+      const words = warnings.map(({ message }) => message);
+      return {
+        volume: view.id,
+        way: 'relay',
+        groups,
+        usual: usual ?? undefined,
+        isFromDicom: true,
+        warnings: words,
+      };
+    }
     report('Reading images');
     await new Promise(resolve => setTimeout(resolve, ASK_EVERY));
     signal.throwIfAborted();
   }
 }
 
-/** The volumes in what the sidecar has read. */
-export function contents(view: VolumeView): { groups: Group[]; warnings: string[] } {
-  const { groups = [], warnings = [], dims, ijk_to_world, sources = [] } = view;
-  const only: Group[] = dims && ijk_to_world ? [{ id: '', label: '', dims, ijk_to_world, sources }] : [];
-  return { groups: groups.length > 1 ? groups : only, warnings };
-}
-
-/** Sends what the viewer holds. */
+/** Sends what the viewer holds, loading what it does not. */
 async function voxels({ host, client, series, timePoint, signal, report }: Job): Promise<Sent> {
   const { displaySet } = series;
-  const points = displaySet.isDynamicVolume ? displaySet.dynamicVolumeInfo?.timePoints : undefined;
-  const ids = points?.[timePoint ?? points.length - 1] ?? allImageIds(displaySet);
-  const slices = slicesOf(host, ids);
+  const slices = slicesOf(host, imageIdsOf(series, timePoint));
   const { dims, ijkToWorld } = gridOf(slices);
-  const name = points ? `vesalius-${timePoint ?? points.length - 1}-` : '';
+  const name = displaySet.isDynamicVolume ? `vesalius-${timePoint ?? 'last'}-` : '';
   const volumeId = `cornerstoneStreamingImageVolume:${name}${displaySet.displaySetInstanceUID}`;
-  const { header, bytes, parts } = await readVoxels(
-    host,
-    slices,
-    volumeId,
-    series.modality,
-    signal,
-    fraction => report('Loading images', fraction),
+  const read = await readVoxels(host, slices, volumeId, series.modality, signal, fraction =>
+    report('Loading images', fraction),
   );
-  const created = await client.json<VolumeView>('/v1/volumes', { method: 'POST', body: header, signal });
-  await client.upload(`/v1/volumes/${created.id}/data`, parts, signal, sent =>
-    report('Sending voxels', sent / bytes),
+  const origin = originOf(series, slices);
+  const created = await create(client, { ...read.header, ...origin }, signal);
+  await client.upload(`/v1/volumes/${created.id}/data`, read.parts, signal, sent =>
+    report('Sending voxels', sent / read.bytes),
   );
-  const sources = slices.map(slice => slice.source);
+  const sources = slices.map(({ source }: Slice) => source);
   const group: Group = { id: '', label: '', dims, ijk_to_world: ijkToWorld, sources };
-  return { volume: created.id, way: 'voxels', groups: [group], warnings: [] };
+  const isFromDicom = origin !== undefined;
+  return { volume: created.id, way: 'voxels', groups: [group], usual: undefined, isFromDicom, warnings: [] };
+}
+
+async function create(
+  client: Client,
+  body: object & Partial<Origin>,
+  signal: AbortSignal,
+): Promise<VolumeView> {
+  return client.json<VolumeView>('/v1/volumes', { method: 'POST', body, signal });
 }
 
 async function* once<T>(value: T): AsyncGenerator<T> {

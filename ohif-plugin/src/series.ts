@@ -49,16 +49,9 @@ export function slicesOf(host: Host, imageIds: readonly string[]): Slice[] {
     if (!plane?.imagePositionPatient || !plane.rowCosines || !plane.columnCosines || !plane.rows) {
       throw new GeometryError('The images do not say where they lie in the patient.');
     }
-    return { imageId, source: sourceOf(imageId, instance), plane: plain(plane as ImagePlane) };
+    return { imageId, source: instance?.SOPInstanceUID ?? imageId, plane: plain(plane as ImagePlane) };
   });
   return sorted(slices);
-}
-
-/** A frame of a multi-frame image is told from its neighbours by its number. */
-function sourceOf(imageId: string, instance: Instance | undefined): string {
-  const uid = instance?.SOPInstanceUID ?? imageId;
-  const frame = /(?:\/frames\/|[?&]frame=)(\d+)/.exec(imageId)?.[1];
-  return Number(instance?.NumberOfFrames ?? 1) > 1 && frame ? `${uid}#${frame}` : uid;
 }
 
 /** Numbers as an array of numbers: some versions hold vectors as typed arrays. */

@@ -52,6 +52,12 @@ export async function readVoxels(
   };
 }
 
+/** Whether the viewer has all slices in its memory. */
+export function areCached(host: Host, slices: readonly Slice[]): boolean {
+  const { cache } = host.libraries().cornerstone;
+  return slices.every(({ imageId }) => cache.getImage(imageId) !== undefined);
+}
+
 const voxelCount = ({ dims: [i, j, k] }: Grid): number => i * j * k;
 
 /** Waits for all voxels of a volume. The viewer shares it with its own panes. */

@@ -29,12 +29,24 @@ export function offers(app: App): View | undefined {
         h(
           'div',
           { class: 'row between', key: offer.job },
-          h('span', {}, displayName(offer.title)),
+          h(
+            'span',
+            {},
+            displayName(offer.title),
+            ' ',
+            h('span', { class: 'soft small' }, time(offer.created)),
+          ),
           h('button', { class: 'plain mini', onclick: () => void app.show(offer) }, 'Show'),
         ),
       ),
     ),
   );
+}
+
+/** The time of day: the sidecar keeps results for an hour. */
+function time(seconds: number | undefined): string {
+  if (seconds === undefined) return '';
+  return new Date(seconds * 1000).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
 }
 
 function resultView(app: App, memory: Memory, result: Result): View {
