@@ -70,7 +70,8 @@ export class Connection implements Signer {
 
   /** Finds out how things are. */
   async connect(): Promise<void> {
-    if (this.status.state !== 'ready') this.become({ state: 'checking' });
+    // A look every few seconds must not make the panel flicker.
+    if (!['ready', 'not-running'].includes(this.status.state)) this.become({ state: 'checking' });
     const watch = policyWatch(this.base);
     try {
       if (!this.isBehindSite) {

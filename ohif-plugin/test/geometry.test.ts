@@ -78,6 +78,15 @@ test('results are matched by image, and held to their place', () => {
   const down = gridOf([a as Slice, b as Slice]);
   const reversed = { dims, ijkToWorld: down.ijkToWorld, sources: ['6', '3'] };
   assert.deepEqual(matched(slices, reversed), [undefined, 1, 0, undefined]);
+  // Frames of one image, and planes of an uneven stack without a slice.
+  const frames = sorted(stack([3, 6])).map(slice => ({ ...slice, source: 'x' }));
+  assert.deepEqual(matched(frames.reverse(), { ...result, sources: ['x', 'x'] }), [1, 0]);
+  assert.deepEqual(matched(slices, { ...result, sources: ['3', null] }), [
+    undefined,
+    0,
+    undefined,
+    undefined,
+  ]);
   const refused = (other: object, words: RegExp): void => {
     assert.throws(() => matched(slices, { ...result, ...other }), words);
   };

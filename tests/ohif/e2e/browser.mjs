@@ -49,7 +49,7 @@ export async function firstImage(page) {
 
 /** Clicks without waiting for the page to hold still: software rendering of four panes never does. */
 export async function press(page, name) {
-  await page.locator(`[data-cy=${name}]`).first().dispatchEvent('click', {}, { timeout: 60_000 });
+  await page.locator(`[data-cy=${name}]:not([disabled])`).first().dispatchEvent('click', {}, { timeout: 60_000 });
 }
 
 /** Opens the panel by the toolbar's button. */

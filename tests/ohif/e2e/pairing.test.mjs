@@ -116,7 +116,7 @@ test('a pairing that was revoked ends', async () => {
   await openPanel(page);
   // An unknown page is told nothing, not even that somebody is there.
   await connected(page, 'not-running');
-  await page.getByText('Pair again').click();
+  await page.getByRole('button', { name: 'Pair again' }).click();
   await connected(page, 'unpaired');
   await here.pair(page);
   await connected(page);
