@@ -77,7 +77,7 @@ async function segSeries() {
 test('it is listed at once, and shows the same voxels', async () => {
   const reopened = await page.evaluate(async study => {
     const { displaySetService, segmentationService, viewportGridService } = window.services;
-    const set = displaySetService.getActiveDisplaySets().find(({ Modality }) => Modality === 'SEG');
+    const set = displaySetService.getActiveDisplaySets().find(({ Modality, load }) => Modality === 'SEG' && load);
     if (!set) return undefined;
     for (const { segmentationId } of segmentationService.getSegmentations()) segmentationService.remove(segmentationId);
     await set.load({ headers: {} });
