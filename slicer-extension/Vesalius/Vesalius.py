@@ -17,7 +17,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-
 from VesaliusLib.jobs import Job, Request
 from VesaliusLib.process import Engine
 

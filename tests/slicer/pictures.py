@@ -118,11 +118,10 @@ def views(volume: Any, node: Any, target: str) -> Any:
     """Four views in Slicer's usual layout, through the middle of a structure."""
     import loop
     import slicer
+    import views as slicer_views
     from PySide6 import QtCore, QtGui
     from VesaliusLib import panel_results
     from VesaliusLib.vesalius import Steps
-
-    import views as slicer_views
 
     point = Steps(panel_results.place_of(node, target)).finish()
     planes = [("R", "Red", "Axial", RED), ("G", "Green", "Coronal", GREEN), ("Y", "Yellow", "Sagittal", YELLOW)]

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from .panel_words import sentence
+
 # Groups by names of structures, in the order in which they are tried; used where the engine names no group.
 RULES = (
     ("Ribs and sternum", r"(^|_)ribs?(_|$)|sternum|costal"),
@@ -39,6 +41,8 @@ RULES = (
 OTHER = "Other"
 # Up to so many structures are one list.
 FLAT = 14
+# Licences whose models are not for everybody to download.
+CLOSED = {"licensed", "unreleased"}
 SPEEDS = {"default": "Standard", "fast": "Fast", "fastest": "Fastest"}
 
 
@@ -63,6 +67,10 @@ class Speed:
     # Of the download; 0 where nobody knows.
     bytes: int
     licence: str
+    # Whether the licence lets everybody use the models for anything.
+    is_permissive: bool
+    # Why missing models cannot be downloaded, and what to do instead; empty where they can.
+    obstacle: str
 
 
 @dataclass(frozen=True)
@@ -149,7 +157,18 @@ def _speed(given: Mapping[str, Any], task: Mapping[str, Any]) -> Speed:
         missing=tuple(map(str, given.get("missing") or ())),
         bytes=int(given.get("bytes") or 0),
         licence=str(given.get("licence") or task.get("licence") or ""),
+        is_permissive=bool(given.get("permissive", not task.get("terms"))),
+        obstacle=_obstacle(given, task),
     )
+
+
+def _obstacle(given: Mapping[str, Any], task: Mapping[str, Any]) -> str:
+    told = given.get("obstacle")
+    if told:
+        return " ".join(sentence(str(told.get(part) or "")) for part in ("message", "hint")).strip()
+    if task.get("licence") not in CLOSED:
+        return ""
+    return f"{sentence(str(task.get('terms') or ''))} A TotalSegmentator folder that has the models is found by itself."
 
 
 def _millimeters(spacing: Sequence[float]) -> str:

@@ -167,14 +167,11 @@ class Job:
                 self._forget_client()
                 if is_last or error.code != "engine_missing":
                     raise
-        del image
         outcome = yield from self._import(request, asked, result.table, found["image"])
         outcome.seconds = time.monotonic() - began
         return outcome
 
-    def _import(
-        self, request: Request, asked: Dict[str, Any], table: Dict[str, Any], labels: Any
-    ) -> Work[Outcome]:
+    def _import(self, request: Request, asked: Dict[str, Any], table: Dict[str, Any], labels: Any) -> Work[Outcome]:
         """Puts the result into the scene; a node that was made for it goes again when that fails."""
         volume = node_of(request.volume)
         target = node_of(request.segmentation) if request.segmentation else None
@@ -293,4 +290,3 @@ def job_of(request: Request, volume: Any) -> Dict[str, Any]:
     if request.force:
         asked["force"] = True
     return asked
-

@@ -105,9 +105,7 @@ class EngineSection:
         if not slicer.util.confirmOkCancelDisplay(question, windowTitle="Vesalius"):
             return
         path = f"/v1/models/{model['id']}"
-        self._line.ask(
-            lambda client: client.ask("DELETE", path), lambda _answer: self._on_change(), self._not_removed
-        )
+        self._line.ask(lambda client: client.ask("DELETE", path), lambda _answer: self._on_change(), self._not_removed)
 
     def _not_removed(self, error: VesaliusError) -> None:
         model = self._chosen_model()

@@ -60,9 +60,11 @@ class Pairing:
         if state == ASKING:
             label = html.escape(str(answer.get("label") or ""))
             called = f" ({label})" if label else ""
-            self._tell(_("Allow <b>{origin}</b>{called} to use the engine of this computer?").format(
-                origin=origin, called=called
-            ))
+            self._tell(
+                _("Allow <b>{origin}</b>{called} to use the engine of this computer?").format(
+                    origin=origin, called=called
+                )
+            )
         elif state == WAITING:
             self._show_code()
         else:

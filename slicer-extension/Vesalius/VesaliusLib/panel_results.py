@@ -97,7 +97,7 @@ class ResultsTable:
         for each in node.GetSegmentation().GetSegmentIDs():
             name = node.GetSegmentation().GetSegment(each).GetName()
             lines.append(f"{name}\t{self._volumes.get(each, 0.0):.3f}")
-        qt.QApplication.clipboard().setText("\n".join(lines))
+        slicer.app.clipboard().setText("\n".join(lines))
 
     # Filling.
 
@@ -135,7 +135,8 @@ class ResultsTable:
             shown = display is None or display.GetSegmentVisibility(each)
             item.setCheckState(0, qt.Qt.Checked if shown else qt.Qt.Unchecked)
             volume = self._volumes.get(each)
-            item.setText(1, milliliters(volume) if volume is not None else "...")
+            # A number, so that the column is sorted as one.
+            item.setData(1, qt.Qt.DisplayRole, "..." if volume is None else milliliters(volume))
         tree.blockSignals(blocked)
         has_3d = display is not None and bool(display.GetVisibility3D())
         has_3d = has_3d and node.GetSegmentation().ContainsRepresentation(surfaces.SURFACE)
@@ -207,9 +208,7 @@ def summary(outcome: Any) -> str:
     """What a segmentation gave, in a sentence or two."""
     imported = outcome.imported
     found = len(imported.added) + len(imported.updated)
-    text = _("{found} found in {time}").format(
-        found=plural(found, "structure"), time=took_in_words(outcome.seconds)
-    )
+    text = _("{found} found in {time}").format(found=plural(found, "structure"), time=took_in_words(outcome.seconds))
     if imported.empty:
         text += _("; {count} not in this image").format(count=len(imported.empty))
     text += "."

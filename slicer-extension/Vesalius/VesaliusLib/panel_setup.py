@@ -6,6 +6,7 @@ import html
 from typing import Any, Callable, Optional
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from .catalog import Speed, Task
@@ -66,19 +67,21 @@ class SetupCard:
         if self.is_busy and self._needed != "engine":
             return
         self._needed = (task.id, speed.id)
-        size = bytes_in_words(speed.bytes)
-        if not task.licence or task.licence == "licensed" or task.terms:
-            text = _(
-                "The models of <b>{task}</b> need a licence key from their authors, and Vesalius does not download them. "
-                "A TotalSegmentator folder in which they are already is found by itself. {terms}"
-            ).format(task=html.escape(task.id), terms=html.escape(sentence(task.terms)))
-            return self._show(text, _("Look again"), self._on_mended)
+        name, size = html.escape(task.id), bytes_in_words(speed.bytes)
+        if speed.obstacle:
+            text = _("The models of <b>{task}</b> are not on this computer, and Vesalius cannot download them. {why}")
+            self._show(text.format(task=name, why=html.escape(speed.obstacle)), _("Look again"), self._on_mended)
+            return
         facts = ", ".join(part for part in (size, speed.licence) if part)
         text = _(
             "The models of <b>{task}</b> are not on this computer yet. "
             "They are downloaded once, from their authors' public address{facts}, and can be removed under Engine."
-        ).format(task=html.escape(task.id), facts=f" ({html.escape(facts)})" if facts else "")
+        ).format(task=name, facts=f" ({html.escape(facts)})" if facts else "")
         button = _("Install models ({size})").format(size=size) if size else _("Install models")
+        if not speed.is_permissive:
+            # The click is the consent to these terms.
+            text += f"<br><b>{html.escape(sentence(task.terms or speed.licence))}</b>"
+            button = _("Accept and install ({size})").format(size=size) if size else _("Accept and install")
         self._show(text, button, lambda: self._install_models(task, speed))
 
     def close(self) -> None:
@@ -193,4 +196,4 @@ def install_models(client: Client, task: Task, speed: Speed) -> Work[Any]:
 
 def icon(name: str, size: int = 20) -> Any:
     """One of the style's own icons, as a pixmap."""
-    return qt.QApplication.style().standardIcon(getattr(qt.QStyle, name)).pixmap(size, size)
+    return slicer.app.style().standardIcon(getattr(qt.QStyle, name)).pixmap(qt.QSize(size, size))

@@ -36,11 +36,9 @@ def took_in_words(seconds: float) -> str:
     return f"{int(seconds) // 60} min {int(seconds) % 60} s"
 
 
-def milliliters(volume: float) -> str:
-    """`1,534.2`, with as many places as mean something."""
-    if volume >= 100:
-        return f"{volume:,.0f}"
-    return f"{volume:,.1f}" if volume >= 1 else f"{volume:.2f}"
+def milliliters(volume: float) -> float:
+    """`1534.2` as 1534, `26.71` as 26.7: as many places as mean something."""
+    return float(round(volume)) if volume >= 100 else round(volume, 1 if volume >= 1 else 2)
 
 
 def readable(name: str) -> str:

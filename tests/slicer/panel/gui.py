@@ -276,6 +276,7 @@ def install() -> Any:
     settings = _Settings()
     slicer.app.userSettings = lambda: settings
     slicer.app.processEvents = application.processEvents
+    slicer.app.style, slicer.app.clipboard = application.style, application.clipboard
     slicer.app.startupEnvironment = lambda: types.SimpleNamespace(keys=lambda: list(os.environ), value=os.environ.get)
     slicer.app.testingEnabled = lambda: True
     translation = types.ModuleType("slicer.i18n")

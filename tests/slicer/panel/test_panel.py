@@ -59,7 +59,7 @@ def test_apply_becomes_cancel_and_fills_the_table(scene, opened):
     assert [name for name, _ in table] == [
         segmentation.GetSegment(each).GetName() for each in segmentation.GetSegmentIDs()
     ]
-    assert all(re.fullmatch(r"[\d,]+(\.\d+)?", volume) for _, volume in table)
+    assert all(re.fullmatch(r"\d+(\.\d+)?", volume) for _, volume in table)
     assert "structures found in" in ui.resultLabel.text and not ui.resultCollapsibleButton.collapsed
 
 
@@ -217,7 +217,7 @@ def test_volumes_follow_edits(scene, opened):
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, each, volume)
     loop.settle(1.5)
     # 1000 voxels of 27 mm3.
-    assert rows(opened.ui.resultTree)[0][1] == "27.0"
+    assert rows(opened.ui.resultTree)[0][1] == "27"
 
 
 def test_a_click_jumps_into_the_structure(scene, opened):
@@ -240,6 +240,20 @@ def test_a_click_jumps_into_the_structure(scene, opened):
     each = node.GetSegmentation().GetNthSegmentID(0)
     mask = slicer.util.arrayFromSegmentBinaryLabelmap(node, each, volume)
     assert mask[index[2], index[1], index[0]] == 1
+
+
+def test_the_table_is_sorted_by_numbers_and_copied(application, opened):
+    import qt
+
+    apply(opened)
+    opened.ui.resultTree.sortByColumn(1, qt.Qt.DescendingOrder)
+    volumes = [float(volume) for _, volume in rows(opened.ui.resultTree)]
+    assert volumes == sorted(volumes, reverse=True) and volumes[0] >= 100
+    opened.ui.copyButton.click()
+    lines = application.clipboard().text().splitlines()
+    assert lines[0] == "structure\tvolume_ml" and len(lines) == len(volumes) + 1
+    copied = sorted((float(line.split("\t")[1]) for line in lines[1:]), reverse=True)
+    assert copied == pytest.approx(volumes, abs=0.51)
 
 
 def test_3d_is_shown_and_hidden_without_a_long_turn(opened):
@@ -385,6 +399,9 @@ def test_an_installation_that_fails_says_why_and_can_be_tried_again(opened, monk
     assert opened.ui.setupButton.text.startswith("Install models")
 
 
-def test_a_task_whose_models_need_a_key_is_told_so(opened):
+def test_models_that_are_not_for_everybody_are_told_so(opened):
+    ui = opened.ui
     choose(opened, "heartchambers_highres")
-    assert "need a licence key" in opened.ui.setupLabel.text and opened.ui.setupButton.text == "Look again"
+    assert "cannot download them" in ui.setupLabel.text and ui.setupButton.text == "Look again"
+    choose(opened, "brain_aneurysm")
+    assert "No commercial use" in ui.setupLabel.text and ui.setupButton.text.startswith("Accept and install")
