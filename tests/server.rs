@@ -1,8 +1,12 @@
 //! `vesalius serve` over real sockets: who is let in, what a job gives, and what becomes of it when things break.
 
+mod canary;
+mod openapi;
 mod pages;
+mod refusals;
 mod results;
 mod uploads;
+mod versions;
 
 use std::path::Path;
 use std::time::Duration;

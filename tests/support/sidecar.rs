@@ -44,13 +44,14 @@ impl Reply {
 impl Sidecar {
     /// Starts a server on any free port, and waits until it says where it is.
     pub fn start(home: &Path, arguments: &[&str]) -> Sidecar {
-        let mut child = program::command(home)
-            .args(["serve", "--port", "0"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = program::command(home);
+        command.args(["serve", "--port", "0"]).args(arguments);
+        Sidecar::run(command)
+    }
+
+    /// Runs this command, which serves.
+    pub fn run(mut command: Command) -> Sidecar {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let said: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("it said `{line}`"));
@@ -153,6 +154,14 @@ impl Sidecar {
 
     fn signal(signal: &str, process: &str) {
         assert!(Command::new("kill").args([signal, process]).status().unwrap().success());
+    }
+
+    /// The numbers of the server's processes.
+    pub fn processes(&self) -> Vec<String> {
+        let supervisor = self.child.id().to_string();
+        let children = Command::new("pgrep").args(["-P", &supervisor]).output().unwrap();
+        let workers = String::from_utf8(children.stdout).unwrap();
+        workers.lines().map(str::to_owned).chain([supervisor.clone()]).collect()
     }
 
     /// Ends the worker as a full memory does.

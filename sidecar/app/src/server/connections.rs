@@ -173,6 +173,8 @@ impl Handler {
         if let Some(origin) = &verdict.shown_to {
             show_to(origin, response.headers_mut());
         }
+        // Nothing that a client can put words into is ever logged.
+        tracing::debug!(status = response.status().as_u16(), "answered");
         for (name, value) in ALWAYS {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }

@@ -1,13 +1,14 @@
 //! The one table of refusals: a stable code, its HTTP status, a sentence, and what to do next.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use warp::http::{HeaderValue, StatusCode, header};
 use warp::reply::{Reply, Response};
 
 use crate::Error;
 
 /// Why something was refused or failed. Codes never change their meaning; new ones may come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Code {
     BadRequest,
@@ -99,7 +100,7 @@ impl Code {
 }
 
 /// What a client reads instead of an answer, and what a failed job carries.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Refusal {
     /// Stable, for programs.
     pub(crate) code: Code,

@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //!
-//! * `connections`: the accept loop, with its limits; `gate`: who may speak; `routes`: what there is to ask.
+//! * `connections`: the accept loop, with its limits; `gate`: who may speak; `routes`: what there is to ask; `openapi`: the
+//!   same for programs.
 //! * `access`: how programs and web pages are let in; `pairing`, `clients`, `sessions`, `proof`, `origin`: its parts.
 //! * `header`, `volumes`, `upload`, `reading`: what clients send; `jobs`, `runner`: the queue and its journal.
 //! * `supervisor`, `protocol`, `worker`, `reader`: this process starts and watches others that read files and run
@@ -19,6 +20,7 @@ mod header;
 mod id;
 mod jobs;
 mod local;
+mod openapi;
 mod origin;
 mod pairing;
 mod proof;

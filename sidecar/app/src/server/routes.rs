@@ -22,7 +22,7 @@ use super::id::Id;
 use super::jobs::{Job, State};
 use super::protocol::{Ask, Format, JobRequest, LABELS, TABLE};
 use super::rendezvous::Api;
-use super::{Server, access};
+use super::{Server, access, openapi};
 
 /// Time for a JSON body, which is short.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
@@ -77,7 +77,8 @@ pub(super) fn routes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
     let models = models
         .then(|server: Arc<Server>| async move { server.supervisor.ask(Ask::Models).await.map(ok) })
         .map(answer);
-    let about = live.or(info).unify().or(tasks).unify().or(models).unify();
+    let document = warp::path!("v1" / "openapi.json").and(warp::get()).map(|| ok(openapi::document()));
+    let about = live.or(document).unify().or(info).unify().or(tasks).unify().or(models).unify();
     about
         .or(access::routes(&server))
         .unify()

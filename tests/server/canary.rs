@@ -1,0 +1,111 @@
+//! Canaries: names and numbers that look like a patient's are put wherever a client can put words, every log is turned
+//! up, and then they are looked for in all that the server wrote. None may be found.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{follow, has_ended, header, home, image, start, upload};
+use crate::support::program;
+use crate::support::sidecar::Sidecar;
+
+/// In every place that can hold words.
+const CANARY: &str = "KANARI^VOGEL";
+/// As a client may write it in a path.
+const PLAIN: &str = "KANARIVOGEL";
+
+/// Files under `folder` that hold a canary.
+fn traces(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            traces(&path, found);
+        } else {
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            let in_name = path.to_string_lossy().contains("KANARI");
+            if in_name || bytes.windows(6).any(|window| window == b"KANARI") {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_of_a_patient_is_logged_or_kept() {
+    let home = home();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut command = program::command(home.path());
+    command.env("RUST_LOG", "trace").args(["--verbose", "serve", "--port", "0", "--device", "cpu"]);
+    command.stderr(log.reopen().unwrap());
+    let sidecar = Sidecar::run(command);
+
+    let (voxels, grid) = image("example_ct_sm.nii.gz");
+    let mut described = header(&grid);
+    described["name"] = CANARY.into();
+    let volume = upload(&sidecar, &described, &voxels);
+    let job = start(&sidecar, &volume, "fastest");
+    assert_eq!(follow(&sidecar, &job, has_ended)["state"], "done");
+    for format in ["nifti", "seg.nrrd"] {
+        assert_eq!(sidecar.get(&format!("/v1/jobs/{job}/labels?format={format}")).status, 200);
+    }
+    // What is refused is not kept either.
+    for (field, value) in [
+        ("modality", json!(CANARY)),
+        ("sha256", json!(CANARY)),
+        ("space", json!(CANARY)),
+        (CANARY, json!(1)),
+        ("dims", json!([CANARY, 1, 1])),
+    ] {
+        let mut refused = header(&grid);
+        refused[field] = value;
+        assert_eq!(sidecar.post("/v1/volumes", &refused).status, 400, "{field}");
+    }
+    let jobs = [
+        json!({ "volume": volume, "task": CANARY }),
+        json!({ "volume": volume, "task": "total", "speed": "fast", "structures": [CANARY] }),
+        json!({ "volume": CANARY, "task": "total" }),
+        json!({ "volume": volume, "task": "total", "speed": CANARY }),
+    ];
+    for job in jobs {
+        assert!((400..500).contains(&sidecar.post("/v1/jobs", &job).status), "{job}");
+    }
+    for path in [
+        format!("/v1/jobs/{PLAIN}"),
+        format!("/{PLAIN}"),
+        format!("/v1/jobs/{job}/labels?format={PLAIN}"),
+        format!("/v1/jobs?{PLAIN}={PLAIN}"),
+    ] {
+        sidecar.get(&path);
+    }
+    for line in [
+        format!("X-Patient: {CANARY}"),
+        format!("Origin: https://{PLAIN}.example"),
+        format!("Host: {PLAIN}"),
+        format!("Cookie: {CANARY}"),
+        format!("{PLAIN}: 1"),
+        format!("Authorization: Bearer {CANARY}"),
+        format!("Content-Type: {CANARY}"),
+        format!("{CANARY}"),
+        format!("Transfer-Encoding: {PLAIN}"),
+    ] {
+        sidecar.raw(&format!("GET /v1/info HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{line}\r\n\r\n", sidecar.port));
+    }
+    sidecar.kill_worker();
+    let lost = sidecar.get("/v1/tasks");
+    assert_eq!(lost.status, 200, "{lost:?}");
+
+    let mut command_lines = String::new();
+    for process in sidecar.processes() {
+        command_lines += &std::fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    }
+    assert!(!command_lines.contains("KANARI"), "{command_lines}");
+    assert!(sidecar.stop().success());
+    let said = std::fs::read_to_string(log.path()).unwrap();
+    assert!(said.lines().count() > 5, "nothing was logged, so nothing was tested: {said}");
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("KANARI")).collect();
+    assert!(lines.is_empty(), "{lines:?}");
+    let mut found = Vec::new();
+    traces(home.path(), &mut found);
+    assert!(found.is_empty(), "{found:?}");
+}
