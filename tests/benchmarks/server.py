@@ -42,10 +42,21 @@ class Server:
         connection.close()
         return response.status, data
 
+    def head(self, method, path, kind=None, length=0):
+        """The head of a request with the token."""
+        port, token = self.endpoint["port"], self.endpoint["token"]
+        lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Authorization: Bearer {token}"]
+        lines += [f"Content-Type: {kind}", f"Content-Length: {length}"] if kind else []
+        return "\r\n".join([*lines, "", ""]).encode()
+
+    def create(self, dims):
+        """The id of a volume without voxels."""
+        header = {"dims": dims, "dtype": "int16", "space": "LPS", "ijk_to_world": IDENTITY, "modality": "CT"}
+        return json.loads(self.ask("POST", "/v1/volumes", json.dumps(header))[1])["id"]
+
     def upload(self, dims, data):
         """The id of a volume with these voxels."""
-        header = {"dims": dims, "dtype": "int16", "space": "LPS", "ijk_to_world": IDENTITY, "modality": "CT"}
-        volume = json.loads(self.ask("POST", "/v1/volumes", json.dumps(header))[1])["id"]
+        volume = self.create(dims)
         status, _ = self.ask("PUT", f"/v1/volumes/{volume}/data?offset=0", data, "application/octet-stream")
         assert status == 200, status
         return volume
@@ -62,6 +73,13 @@ class Server:
         """The worker's process number, if there is one."""
         found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True).stdout.split()
         return int(found[0]) if found else None
+
+    def held(self):
+        """Open files and threads of the supervisor, and its memory in MiB."""
+        folder = f"/proc/{self.process.pid}"
+        with open(f"{folder}/status") as file:
+            resident = next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
+        return len(os.listdir(f"{folder}/fd")), len(os.listdir(f"{folder}/task")), resident
 
     def peak_mib(self):
         with open(f"/proc/{self.process.pid}/status") as file:
@@ -93,6 +111,49 @@ def half_open(server, count, stop):
         time.sleep(0.002)
 
 
+def slow_bodies(server, count, stop):
+    """Keeps `count` connections that have announced a body and do not send it: half of them have the token."""
+    held = []
+    while not stop.is_set():
+        if len(held) >= count:
+            held.pop(0).close()
+        connection = socket.create_connection(("127.0.0.1", server.endpoint["port"]))
+        path = "jobs" if len(held) % 2 else "session"
+        connection.send(server.head("POST", f"/v1/{path}", "application/json", 900) + b"{")
+        held.append(connection)
+        time.sleep(0.02)
+
+
+def vanishing(server, job, stop):
+    """Goes away in every phase of a request, in turn: before it, in its head, before and in its body, before and in
+    its answer. Counts what it did."""
+    port, told, count = server.endpoint["port"], b"", 0
+    voxels = bytes(2 * 64 * 64 * 64)
+    while not stop.is_set():
+        phase = count % 7
+        count += 1
+        connection = socket.create_connection(("127.0.0.1", port))
+        volume = server.create([64, 64, 64]) if phase in (3, 4) else None
+        put = server.head("PUT", f"/v1/volumes/{volume}/data", "application/octet-stream", len(voxels))
+        told = {
+            0: b"",
+            1: b"GET /v1/jobs HTTP/1.1\r\nHo",
+            2: server.head("POST", "/v1/jobs", "application/json", 100),
+            3: put,
+            4: put + voxels[: len(voxels) // 2],
+            5: server.head("GET", "/v1/tasks"),
+            6: server.head("GET", f"/v1/jobs/{job}/events"),
+        }[phase]
+        connection.sendall(told)
+        if phase == 6:
+            connection.recv(100)
+        connection.close()
+        if volume:
+            server.ask("DELETE", f"/v1/volumes/{volume}")
+        time.sleep(0.01)
+    print(f"{count} clients vanished")
+
+
 def clients(server, stop):
     """Asks for the jobs again and again."""
     while not stop.is_set():
@@ -101,24 +162,32 @@ def clients(server, stop):
 
 
 def load(server):
-    """Latency alone, with a job, and with a job and a crowd."""
+    """Latency alone, with a job, and with a job and a crowd; and what the crowd leaves behind."""
     latency(server, "idle")
     dims = [512, 512, 400]
     volume = server.upload(dims, bytes(2 * 512 * 512 * 400))
     _, job = server.start(volume)
     latency(server, "a job runs")
+    files, threads, resident = server.held()
     stop = threading.Event()
     crowd = [threading.Thread(target=clients, args=(server, stop)) for _ in range(100)]
     crowd.append(threading.Thread(target=half_open, args=(server, 900, stop)))
+    crowd.append(threading.Thread(target=slow_bodies, args=(server, 100, stop)))
+    crowd.append(threading.Thread(target=vanishing, args=(server, job["id"], stop)))
     for thread in crowd:
         thread.start()
-    latency(server, "a job, 100 clients, 900 half-open connections")
+    latency(server, "a job, 100 clients, 900 half-open connections, 100 slow bodies, clients that vanish")
     stop.set()
     for thread in crowd:
         thread.join()
     state = server.job(job["id"])["state"]
     server.ask("DELETE", f"/v1/jobs/{job['id']}")
     print(f"the job was {state}; most memory of the supervisor {server.peak_mib():.1f} MiB")
+    # Nothing is waited for longer than this.
+    time.sleep(12)
+    now = server.held()
+    print(f"before the crowd {files} files, {threads} threads, {resident:.1f} MiB; after it {now[0]}, {now[1]}, {now[2]:.1f}")
+    assert now[0] <= files and now[1] <= threads, "something leaks"
 
 
 def copying(server):

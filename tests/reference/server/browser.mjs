@@ -146,8 +146,8 @@ function note(who, does, found, expected) {
   const word = String(found);
   const [status] = word.split(' ');
   const code = /"code":"(\w+)"/.exec(word)?.[1] ?? '';
-  const found = /^\d{3}$/.test(status) ? `${status} ${code}`.trim() : word;
-  rows.push({ who, does, found, holds: expected.test(word) });
+  const short = /^\d{3}$/.test(status) ? `${status} ${code}`.trim() : word;
+  rows.push({ who, does, found: short, holds: expected.test(word) });
 }
 
 async function main() {
