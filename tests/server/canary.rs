@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{follow, has_ended, header, home, image, start, upload};
-use crate::support::program;
+use super::{follow, has_ended, header, home, image, start, upload, uploads};
 use crate::support::sidecar::Sidecar;
+use crate::support::{dicom, program};
 
 /// In every place that can hold words.
 const CANARY: &str = "KANARI^VOGEL";
@@ -30,6 +30,18 @@ fn traces(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
+/// The file with a name and a number of a patient.
+fn named(file: Vec<u8>) -> Vec<u8> {
+    // They stand before the b-value, (0018,9087).
+    let place = file.windows(6).position(|window| window == b"\x18\x00\x87\x90FD").unwrap();
+    let element = |number: u8, kind: &[u8]| {
+        let head = [b"\x10\x00".as_slice(), &[number, 0], kind, &[CANARY.len() as u8, 0]].concat();
+        [&head, CANARY.as_bytes()].concat()
+    };
+    let patient = [element(0x10, b"PN"), element(0x20, b"LO")].concat();
+    [&file[..place], &patient, &file[place..]].concat()
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn nothing_of_a_patient_is_logged_or_kept() {
@@ -48,6 +60,24 @@ fn nothing_of_a_patient_is_logged_or_kept() {
     assert_eq!(follow(&sidecar, &job, has_ended)["state"], "done");
     for format in ["nifti", "seg.nrrd"] {
         assert_eq!(sidecar.get(&format!("/v1/jobs/{job}/labels?format={format}")).status, 200);
+    }
+    // A DICOM series, whose names a derived object will repeat: they go with the volume and the job.
+    let files: Vec<Vec<u8>> = (0..8).map(|k| named(dicom::diffusion(1000.0, k))).collect();
+    let whole = uploads::zipped(&files);
+    for (bytes, state) in
+        [(&whole[..], "ready"), (&whole[..whole.len() / 2], "failed"), (&files[0][..900], "failed")]
+    {
+        let id = uploads::send(&sidecar, "application/octet-stream", bytes);
+        let view = uploads::settled(&sidecar, &id);
+        assert_eq!(view["state"], state, "{view}");
+        if state == "ready" {
+            let job = json!({ "volume": id, "task": "total", "speed": "fastest", "force": true });
+            let job = sidecar.post("/v1/jobs", &job).json()["id"].as_str().unwrap().to_owned();
+            assert_eq!(follow(&sidecar, &job, has_ended)["state"], "done");
+            assert_eq!(sidecar.get(&format!("/v1/jobs?series={CANARY}")).json(), json!([]));
+            sidecar.delete(&format!("/v1/jobs/{job}"));
+        }
+        assert_eq!(sidecar.delete(&format!("/v1/volumes/{id}")).status, 204);
     }
     // What is refused is not kept either.
     for (field, value) in [

@@ -32,7 +32,7 @@ fn multipart(files: &[Vec<u8>]) -> Vec<u8> {
     body
 }
 
-fn zipped(files: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn zipped(files: &[Vec<u8>]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (index, file) in files.iter().enumerate() {
         writer.start_file(format!("{index}.dcm"), zip::write::SimpleFileOptions::default()).unwrap();
@@ -45,7 +45,7 @@ const MULTIPART: &str = "multipart/related; type=\"application/dicom\"; boundary
 const ONE_FILE: &str = "application/octet-stream";
 
 /// Sends a file in pieces of a third; the volume's id.
-fn send(sidecar: &Sidecar, content_type: &str, bytes: &[u8]) -> String {
+pub(super) fn send(sidecar: &Sidecar, content_type: &str, bytes: &[u8]) -> String {
     let header = json!({ "format": "file", "content_type": content_type, "bytes": bytes.len() });
     let created = sidecar.post("/v1/volumes", &header);
     assert_eq!((created.status, &created.json()["state"]), (201, &json!("receiving")), "{created:?}");
@@ -59,7 +59,7 @@ fn send(sidecar: &Sidecar, content_type: &str, bytes: &[u8]) -> String {
 }
 
 /// The volume, once it is read or refused.
-fn settled(sidecar: &Sidecar, id: &str) -> Value {
+pub(super) fn settled(sidecar: &Sidecar, id: &str) -> Value {
     sidecar.until(|| {
         let view = sidecar.get(&format!("/v1/volumes/{id}")).json();
         assert_ne!(view["state"], "receiving", "{view}");

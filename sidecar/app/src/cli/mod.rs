@@ -17,6 +17,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use engine::ModelStore;
+use tracing::Metadata;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Home, Settings};
 use crate::display::{Display, Verbosity};
@@ -160,11 +164,20 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     result
 }
 
-/// Logs of this program and its libraries go to standard error, as `RUST_LOG` asks; warnings otherwise.
+/// Where lines of the log may come from. Other libraries write down what they are given: the web server's, the paths
+/// that it is asked for; the DICOM reader's, what stands in a file. Whatever `RUST_LOG` asks, that is never logged.
+const LOGGED: [&str; 5] = ["vesalius", "engine", "nnunet", "imaging", "ort"];
+
+/// Logs go to standard error, as `RUST_LOG` asks; errors otherwise.
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let is_ours = |metadata: &Metadata<'_>| {
+        let root = metadata.target().split("::").next().unwrap_or_default();
+        LOGGED.contains(&root)
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
+    log.finish().with(filter_fn(is_ours)).init();
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ pub(crate) struct Refusal {
 }
 
 /// One way out of an ambiguity: send it as `{"KEY": "VALUE"}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Choice {
     /// What is to be chosen.
     pub(crate) key: String,

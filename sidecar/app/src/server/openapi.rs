@@ -65,6 +65,12 @@ fn routes() -> Vec<Route> {
             .query("offset", "of the first byte")
             .takes_raw()
             .gives_some("how much is there"),
+        post(
+            "/v1/volumes/{id}/complete",
+            "The end of a file whose length was not told, or which of its readings to take",
+        )
+        .takes_some("the choice")
+        .gives_some("how much is there"),
         post("/v1/jobs", "Starts a job").takes_some("the job").gives_some("the job"),
         get("/v1/jobs", "All jobs, the oldest first").gives_some("jobs"),
         get("/v1/jobs/{id}", "A job").gives_some("the job"),
