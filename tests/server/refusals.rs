@@ -153,7 +153,7 @@ const CASES: &[(&str, u16, &str)] = &[
     ("POST /v1/jobs | HOST | TOKEN | JSON | Content-Length: -1", 400, ""),
     ("POST /v1/jobs | HOST | TOKEN | JSON | Content-Length: +50", 400, ""),
     ("POST /v1/jobs | HOST | TOKEN | JSON | Content-Length: 99999999999999999999", 400, ""),
-    ("POST /v1/jobs | HOST | TOKEN | JSON | Content-Length: 99999", 413, "too_large"),
+    ("POST /v1/jobs | HOST | TOKEN | JSON | Content-Length: 99999999", 413, "too_large"),
     ("GET /v1/info | HOST | TOKEN | Content-Length: 50", 400, "bad_request"),
     // What it asks for.
     ("GET / | HOST | TOKEN", 404, "not_found"),

@@ -96,7 +96,7 @@ function browser(flags) {
 const attempt = async (url, options = {}) => {
   const late = new Promise(resolve => setTimeout(() => resolve('nothing within 5 s'), 5000));
   const asked = fetch(url, options).then(
-    async answer => (answer.type === 'opaque' ? 'unreadable' : `${answer.status} ${(await answer.text()).slice(0, 400)}`),
+    async answer => (answer.type === 'opaque' ? 'unreadable' : `${answer.status} ${(await answer.text()).slice(0, 4000)}`),
     () => 'unreadable',
   );
   return Promise.race([asked, late]);
