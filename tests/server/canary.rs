@@ -116,7 +116,7 @@ fn nothing_of_a_patient_is_logged_or_kept() {
         format!("{PLAIN}: 1"),
         format!("Authorization: Bearer {CANARY}"),
         format!("Content-Type: {CANARY}"),
-        format!("{CANARY}"),
+        CANARY.to_owned(),
         format!("Transfer-Encoding: {PLAIN}"),
     ] {
         sidecar.raw(&format!("GET /v1/info HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{line}\r\n\r\n", sidecar.port));

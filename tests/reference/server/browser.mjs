@@ -84,7 +84,9 @@ function browser(flags) {
       if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
       return result.value;
     };
-    while ((await run(() => `${location.href} ${document.readyState}`)) !== `${url} complete`);
+    // A new tab has nothing to run in at first.
+    const state = () => run(() => `${location.href} ${document.readyState}`).catch(() => '');
+    while ((await state()) !== `${url} complete`);
     return run;
   };
   const grant = origin =>
