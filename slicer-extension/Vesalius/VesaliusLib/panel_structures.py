@@ -65,7 +65,7 @@ class StructuresList:
         self._tree.setRootIsDecorated(bool(self._groups))
         self._tree.blockSignals(blocked)
         self._presets.clear()
-        self._presets.addItem(_("Choose..."))
+        self._presets.addItem(_("Presets"))
         for title in [_("All"), _("None"), *(_(group) for group in groups if group)]:
             self._presets.addItem(title)
         self._search.setText("")

@@ -405,3 +405,9 @@ def test_models_that_are_not_for_everybody_are_told_so(opened):
     assert "cannot download them" in ui.setupLabel.text and ui.setupButton.text == "Look again"
     choose(opened, "brain_aneurysm")
     assert "No commercial use" in ui.setupLabel.text and ui.setupButton.text.startswith("Accept and install")
+
+
+def test_the_test_that_users_run_in_slicer_passes(application, scene, home):
+    from Vesalius import VesaliusTest
+
+    VesaliusTest().runTest()
