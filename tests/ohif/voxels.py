@@ -1,6 +1,6 @@
 """Compares the one volume in the sidecar's spool with the numpy array that a series was written from.
 
-    voxels.py SERIES_FOLDER SPOOL_VOLUMES
+    voxels.py SERIES_FOLDER SPOOL_VOLUMES [B_VALUE]
 
 Prints slices, voxels and differing voxels as JSON. The spool holds NRRD headers with raw voxels beside them.
 """
@@ -29,14 +29,16 @@ def received(spool: Path) -> tuple[np.ndarray, np.ndarray]:
     return voxels, np.array([*vectors, origin])
 
 
-def compare(folder: Path, spool: Path) -> dict:
+def compare(folder: Path, spool: Path, b_value: float | None = None) -> dict:
     """Every pixel of every image against the voxel that lies where DICOM says that the pixel lies."""
     voxels, (i, j, k, origin) = received(spool)
     to_index = np.linalg.inv(np.array([i, j, k]).T)
     differing = slices = 0
     for file in folder.glob("*.dcm"):
         data = pydicom.dcmread(file)
-        pixels = data.pixel_array.astype(float) * float(data.RescaleSlope) + float(data.RescaleIntercept)
+        if b_value is not None and data.DiffusionBValue != b_value:
+            continue
+        pixels = data.pixel_array * float(data.get("RescaleSlope", 1)) + float(data.get("RescaleIntercept", 0))
         along = np.asarray(data.ImageOrientationPatient, float)
         height, width = map(float, data.PixelSpacing)
         rows, columns = np.mgrid[: data.Rows, : data.Columns].astype(float)
@@ -51,4 +53,4 @@ def compare(folder: Path, spool: Path) -> dict:
 
 
 if __name__ == "__main__":
-    print(json.dumps(compare(Path(sys.argv[1]), Path(sys.argv[2]))))
+    print(json.dumps(compare(Path(sys.argv[1]), Path(sys.argv[2]), *map(float, sys.argv[3:4]))))
