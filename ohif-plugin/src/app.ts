@@ -194,10 +194,13 @@ export class App {
   private async segment(series: Series, wish: Wish): Promise<void> {
     const context = this.context();
     const key = this.keyOf(series, wish.timePoint);
-    const { sent, group, job } = await segment(context, series, wish, this.sent.get(key), id => {
-      this.job = id;
+    const { sent, group, job } = await segment(context, series, wish, this.sent.get(key), {
+      // Remembered although the job may be refused: another task need not send it again.
+      sent: sent => this.remember(key, sent),
+      created: id => {
+        this.job = id;
+      },
     });
-    this.remember(key, sent);
     const title = titleOf(wish.task.title, group);
     if (!this.isStillOpen(series)) {
       this.offeredFor = undefined;

@@ -59,19 +59,20 @@ export async function segment(
   series: Series,
   wish: Wish,
   known: Sent | undefined,
-  created: (job: string) => void,
+  tell: { sent(sent: Sent): void; created(job: string): void },
 ): Promise<{ sent: Sent; group: Group; job: string }> {
   const { host, client, transport, signal } = context;
   const report: Report = (stage, fraction) => context.report(stage, fraction);
   const { timePoint } = wish;
   const again = known && (await isKept(client, known.volume)) ? known : undefined;
   const sent = again ?? (await send({ host, client, series, timePoint, signal, report }, transport));
+  tell.sent(sent);
   const group = chosen(sent, host, series, timePoint);
   const body: Record<string, unknown> = { volume: sent.volume, task: wish.task.id, speed: wish.speed };
   if (wish.structures.length) body.structures = wish.structures;
   if (sent.groups.length > 1) body.group = group.id;
   const job = await client.json<JobView>('/v1/jobs', { method: 'POST', body, signal });
-  created(job.id);
+  tell.created(job.id);
   await follow(context, job.id);
   return { sent, group, job: job.id };
 }

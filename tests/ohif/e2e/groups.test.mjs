@@ -17,6 +17,7 @@ async function sent(page, label) {
   const choice = page.locator('[data-cy=vesalius-time-point]');
   assert.deepEqual(await choice.locator('option').allInnerTexts(), ['b = 0 s/mm²', 'b = 1000 s/mm²']);
   await choice.selectOption({ label });
+  await page.locator('[data-cy=vesalius-task]').selectOption('headneck');
   await press(page, 'vesalius-run');
   await finished(page);
   return page.locator('[data-cy=vesalius-notice]').innerText();
