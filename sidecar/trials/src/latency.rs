@@ -12,8 +12,8 @@ use crate::report::percentile;
 use crate::spoil::{Fault, spoiled};
 use crate::user::next_click;
 
-/// Errors that are clicked once each, in each structure.
-const FAULTS: [Fault; 4] = [Fault::Cut, Fault::Hole, Fault::Leak, Fault::IntensityLeak];
+/// Errors that are clicked once each, in each structure: those that are quickly made, however small the voxels.
+const FAULTS: [Fault; 3] = [Fault::Cut, Fault::Swap, Fault::Shift];
 
 /// Milliseconds of one kind of operation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
