@@ -14,6 +14,7 @@ import pytest
 import SimpleITK
 import VesaliusLib.vesalius as vesalius
 from engine import ROOT, binary, environment
+from runs import is_clean
 from test_end_to_end import by_command_line
 from VesaliusLib.vesalius import Client, VesaliusError, geometry, script
 from volumes import GEOMETRIES, small_ct
@@ -76,6 +77,16 @@ def test_structures_region_and_other_fields_reach_the_engine(client, expected):
 
 def _value(table, name):
     return next(row["value"] for row in table["segments"] if row["name"] == name)
+
+
+def test_ctrl_c_stops_the_job_as_well(engine, client):
+    def interrupt(progress):
+        if progress.state == "running":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vesalius.segment(small_ct(), GEOMETRIES["oblique"], task="headneck", client=client, on_progress=interrupt)
+    assert is_clean(engine, client)
 
 
 @pytest.mark.parametrize(
