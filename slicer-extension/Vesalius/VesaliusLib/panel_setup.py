@@ -56,11 +56,16 @@ class SetupCard:
         text = _(
             "Vesalius works with an <b>engine</b>: one program that runs on this computer and sends nothing anywhere. "
             "It is installed with pip from PyPI into a folder of its own, apart from Slicer's Python (Apache-2.0, "
-            "about 150 MB)."
+            "about 330 MB on disk)."
         )
-        if error.code != "engine_not_installed" or self._engine.chosen:
-            text = html.escape(sentence(error.message))
-        self._show(text, _("Install the engine"), self._install_engine, more=True)
+        if error.code == "engine_not_installed" and not self._engine.chosen:
+            self._show(text, _("Install the engine"), self._install_engine, more=True)
+            return
+        told = "<br>".join(html.escape(sentence(part)) for part in (error.message, error.hint) if part)
+        if error.code == "version_unsupported":
+            self._show(told, _("Update the engine"), self._install_engine, more=True)
+        else:
+            self._show(told, _("Try again"), self._on_mended, more=True)
 
     def need_models(self, task: Task, speed: Speed) -> None:
         """Weights of a task are not there."""

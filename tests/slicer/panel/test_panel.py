@@ -330,6 +330,23 @@ def test_first_use_is_two_sentences_and_one_button(application, scene, nowhere, 
         test_process.stop(nowhere)
 
 
+def test_an_engine_that_does_not_start_is_quoted_and_can_be_tried_again(application, scene, nowhere):  # noqa: F811
+    nowhere.mkdir()
+    broken = nowhere / "broken"
+    broken.write_text("#!/bin/sh\necho the disk is on fire\nexit 3\n")
+    broken.chmod(0o755)
+    widget = open_widget()
+    ui = widget.ui
+    ui.enginePathLineEdit.currentPath = str(broken)
+    loop.until(lambda: "the disk is on fire" in ui.setupLabel.text)
+    assert "vesalius doctor" in ui.setupLabel.text and ui.setupButton.text == "Try again"
+    assert not ui.applyButton.enabled
+    ui.enginePathLineEdit.currentPath = ""
+    loop.settle(0.2)
+    assert ui.setupButton.text == "Install the engine"
+    widget.cleanup()
+
+
 def test_leaving_and_ending_at_work_is_quiet(volume, home):
     widget = open_widget()
     loop.until(lambda: widget.panel.tasks)
