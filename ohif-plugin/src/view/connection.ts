@@ -135,7 +135,13 @@ function pairingCard(app: App, typed: { code: string }, detail: string | undefin
     h(
       'ol',
       { class: 'small' },
-      h('li', {}, words('In a terminal: `vesalius pair`, or in 3D Slicer: Vesalius, Pair a web viewer')),
+      h(
+        'li',
+        {},
+        words(
+          'Get a code: `vesalius serve` and `vesalius pair` in two terminals, or 3D Slicer’s Vesalius panel',
+        ),
+      ),
       h('li', {}, 'Type the code that it shows'),
       h('li', {}, 'Allow this site there'),
     ),
