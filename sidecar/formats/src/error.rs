@@ -193,6 +193,18 @@ pub enum Error {
         /// What can be asked for.
         choices: Vec<Choice>,
     },
+    /// Structures of a segmentation object share voxels, and a label map holds one structure for each.
+    #[error(
+        "the structures `{first}` and `{second}` overlap, and a label map holds one structure for each voxel"
+    )]
+    Overlap {
+        /// The structure that is listed first.
+        first: String,
+        /// The structure that is listed after it.
+        second: String,
+        /// Which of them to prefer.
+        choices: Vec<Choice>,
+    },
     /// A DICOM series cannot be read.
     #[error("{error}")]
     Dicom {
@@ -232,6 +244,7 @@ impl Error {
             Error::Intensity { .. } => "E_INTENSITY",
             Error::NotThreeDimensional { .. } => "E_NOT_3D",
             Error::Choice { .. } => "E_CHOICE",
+            Error::Overlap { .. } => "E_OVERLAP",
             Error::Dicom { error, .. } => error.code(),
             Error::Encode { .. } => "E_ENCODE",
         }
@@ -245,6 +258,7 @@ impl Error {
             | Error::GeometryAmbiguous { choices, .. }
             | Error::NotThreeDimensional { choices, .. }
             | Error::Choice { choices, .. }
+            | Error::Overlap { choices, .. }
             | Error::Dicom { choices, .. } => choices,
             _ => &[],
         }

@@ -42,19 +42,21 @@ pub fn read_bytes(bytes: &[u8], options: &ReadOptions, progress: &Progress) -> R
     }
 }
 
-/// Reads a label map from NIfTI or NRRD, with the segments that its label table or Slicer's fields name. Labels
-/// without a name are not listed.
+/// Reads a label map from NIfTI, NRRD or a DICOM Segmentation object, with the segments that its label table, Slicer's
+/// fields or DICOM's Segment Sequence name. Labels without a name are not listed.
 ///
 /// # Errors
 ///
-/// [`Error`]; [`Error::Intensity`] when a value is no integer of 0 to 255.
+/// [`Error`]; [`Error::Intensity`] when a value is no integer of 0 to 255; [`Error::Overlap`] when structures of a
+/// DICOM object share voxels.
 pub fn read_segmentation(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<Segmentation> {
     let stream = Stream::open(path)?;
     match format(&stream)? {
         Format::Nifti => nifti::segmentation(stream, options, progress),
         Format::Nrrd => nrrd::segmentation(stream, options, progress),
+        Format::Dicom => dicom::seg::read(path, options, progress),
         other => {
-            let detail = format!("label maps are read from NIfTI and NRRD, this is {other}");
+            let detail = format!("label maps are read from NIfTI, NRRD and DICOM, this is {other}");
             Err(Error::UnsupportedType { detail })
         }
     }

@@ -25,7 +25,8 @@ pub(crate) const PHILIPS_IMAGING: (Tag, &str, Tag) =
     (Tag(0x2001, 0x0010), "Philips Imaging DD 001", Tag(0x2001, 0x1003));
 
 /// Patient, study, equipment and frame of reference modules, as far as a derived object repeats them
-/// (PS3.3 A.51: Segmentation; A.19: RT Structure Set).
+/// (PS3.3 A.51: Segmentation; A.19: RT Structure Set), and what it must know of the images: when they were made, how
+/// thick their slices are, and whether they went through lossy compression.
 pub(crate) const REPEATED: &[Tag] = &[
     SPECIFIC_CHARACTER_SET,
     STUDY_DATE,
@@ -49,6 +50,17 @@ pub(crate) const REPEATED: &[Tag] = &[
     POSITION_REFERENCE_INDICATOR,
     BODY_PART_EXAMINED,
     LATERALITY,
+    TIMEZONE_OFFSET_FROM_UTC,
+    SERIES_DATE,
+    SERIES_TIME,
+    ACQUISITION_DATE,
+    ACQUISITION_TIME,
+    CONTENT_DATE,
+    CONTENT_TIME,
+    SLICE_THICKNESS,
+    LOSSY_IMAGE_COMPRESSION,
+    LOSSY_IMAGE_COMPRESSION_RATIO,
+    LOSSY_IMAGE_COMPRESSION_METHOD,
     CLINICAL_TRIAL_SPONSOR_NAME,
     CLINICAL_TRIAL_PROTOCOL_ID,
     CLINICAL_TRIAL_SUBJECT_ID,

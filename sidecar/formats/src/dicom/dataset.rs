@@ -96,6 +96,22 @@ impl Dataset {
         Ok(Some(<[f64; N]>::try_from(values).map_err(|_| wrong)?))
     }
 
+    /// Whole numbers of 16 bits (US); none when absent.
+    pub(crate) fn shorts(&self, tag: Tag) -> Result<Vec<u16>, Error> {
+        let found = self.elements.iter().find_map(|(at, value)| match value {
+            Value::Bytes { bytes, big_endian, .. } if *at == tag => Some((bytes, *big_endian)),
+            _ => None,
+        });
+        let Some((bytes, big_endian)) = found else { return Ok(Vec::new()) };
+        let (twos, rest) = bytes.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err(Error::Parse { reason: "an attribute is not made of whole numbers" });
+        }
+        let one =
+            |two: &[u8; 2]| if big_endian { u16::from_be_bytes(*two) } else { u16::from_le_bytes(*two) };
+        Ok(twos.iter().map(one).collect())
+    }
+
     /// A whole number of an integer string (IS) or US, UL, SS, SL value.
     pub(crate) fn integer(&self, tag: Tag) -> Result<Option<i64>, Error> {
         let found = self.elements.iter().find_map(|(at, value)| match value {

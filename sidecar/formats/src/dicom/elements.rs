@@ -163,7 +163,7 @@ impl<R: Read + Seek> Bytes<R> {
 }
 
 /// The VR that the standard, or a vendor, gives to a tag; `UN` when unknown.
-fn dictionary_vr(tag: Tag) -> [u8; 2] {
+pub(crate) fn dictionary_vr(tag: Tag) -> [u8; 2] {
     if let Some(vr) = attributes::private_vr(tag) {
         return vr;
     }

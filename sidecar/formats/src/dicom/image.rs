@@ -144,7 +144,7 @@ pub(crate) fn image(scan: &Scan) -> Result<Image, Error> {
 }
 
 /// Number of frames, within limits.
-fn frames(dataset: &Dataset) -> Result<usize, Error> {
+pub(crate) fn frames(dataset: &Dataset) -> Result<usize, Error> {
     let frames = dataset.integer(tags::NUMBER_OF_FRAMES)?.unwrap_or(1);
     let found =
         u64::try_from(frames).map_err(|_| Error::Parse { reason: "the number of frames is negative" })?;
@@ -156,7 +156,7 @@ fn frames(dataset: &Dataset) -> Result<usize, Error> {
 }
 
 /// Rows or columns, within limits.
-fn side(dataset: &Dataset, tag: Tag) -> Result<usize, Error> {
+pub(crate) fn side(dataset: &Dataset, tag: Tag) -> Result<usize, Error> {
     let found = dataset.integer(tag)?.ok_or(Error::Parse { reason: "the image has no size" })?;
     match u64::try_from(found) {
         Ok(0) | Err(_) => Err(Error::Parse { reason: "the image has no rows or no columns" }),
@@ -253,7 +253,7 @@ fn image_type(dataset: &Dataset, tag: Tag) -> Vec<String> {
 }
 
 /// The first level that has a value, looked for in a functional group sequence or directly.
-fn look<'a>(levels: &[&'a Dataset], group: Tag, tag: Tag) -> Option<&'a Dataset> {
+pub(crate) fn look<'a>(levels: &[&'a Dataset], group: Tag, tag: Tag) -> Option<&'a Dataset> {
     let within = levels.iter().filter_map(|level| level.item(group)).find(|item| item.bytes(tag).is_some());
     within.or_else(|| levels.iter().copied().find(|level| level.bytes(tag).is_some()))
 }

@@ -16,6 +16,7 @@ mod image;
 mod jpegls;
 mod pixels;
 mod preflight;
+pub mod seg;
 mod series;
 mod source;
 mod stack;

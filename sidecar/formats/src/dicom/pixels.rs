@@ -119,7 +119,7 @@ impl Stored {
 }
 
 /// The fragments of a frame: all of a single frame, one each, or those between two entries of the offset table.
-fn fragments_of<'a>(
+pub(crate) fn fragments_of<'a>(
     frame: usize,
     frames: usize,
     table: &[u32],

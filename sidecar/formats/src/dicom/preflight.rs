@@ -59,7 +59,16 @@ pub(crate) enum Pixels {
 
 /// Walks over `source` of `length` bytes; `Ok(None)` when it is not DICOM at all.
 pub(crate) fn scan<R: Read + Seek>(source: R, length: u64) -> Result<Option<Scan>, Error> {
-    let mut walker = Walker::new(source, length);
+    scan_keeping(source, length, attributes::keep)
+}
+
+/// As [`scan`], keeping other attributes than those of images.
+pub(crate) fn scan_keeping<R: Read + Seek>(
+    source: R,
+    length: u64,
+    keep: fn(Tag) -> Keep,
+) -> Result<Option<Scan>, Error> {
+    let mut walker = Walker::new(source, length, keep);
     let mut head = [0u8; 132];
     let marked = length >= 132 && {
         walker.bytes.fill(&mut head)?;
@@ -87,12 +96,13 @@ fn bare<R: Read + Seek>(mut walker: Walker<R>) -> Result<Option<Scan>, Error> {
 /// The walk: where it is, and how much it has kept.
 struct Walker<R> {
     bytes: Bytes<R>,
+    keep: fn(Tag) -> Keep,
     kept: u64,
 }
 
 impl<R: Read + Seek> Walker<R> {
-    fn new(source: R, length: u64) -> Walker<R> {
-        Walker { bytes: Bytes::new(source, length), kept: 0 }
+    fn new(source: R, length: u64, keep: fn(Tag) -> Keep) -> Walker<R> {
+        Walker { bytes: Bytes::new(source, length), keep, kept: 0 }
     }
 
     /// Walks over the file meta group (always explicit little endian); its group length is not believed.
@@ -141,9 +151,10 @@ impl<R: Read + Seek> Walker<R> {
         let mut dataset = Dataset::default();
         let mut inflated = None;
         let pixels = if syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
+            let keep = self.keep;
             let bytes = self.inflate()?;
             let source = std::io::Cursor::new(bytes.as_slice());
-            let pixels = Walker::new(source, bytes.len() as u64).main(EXPLICIT, &mut dataset)?;
+            let pixels = Walker::new(source, bytes.len() as u64, keep).main(EXPLICIT, &mut dataset)?;
             inflated = Some(bytes);
             pixels
         } else {
@@ -195,7 +206,7 @@ impl<R: Read + Seek> Walker<R> {
         into: Option<&mut Dataset>,
         (end, depth): (u64, usize),
     ) -> Result<(), Error> {
-        let keep = if into.is_some() { attributes::keep(header.tag) } else { Keep::Nothing };
+        let keep = if into.is_some() { (self.keep)(header.tag) } else { Keep::Nothing };
         let sequence = header.length == UNDEFINED || (keep == Keep::Items);
         if header.length != UNDEFINED && self.bytes.position + u64::from(header.length) > end {
             self.bytes.need(u64::from(header.length))?;
