@@ -17,6 +17,7 @@ mod error;
 pub mod install;
 mod interrupt;
 mod machine;
+mod making;
 mod output;
 mod server;
 mod staging;

@@ -108,7 +108,8 @@ fn read(path: &Path, choices: &[&str]) -> Result<String> {
     let large = labels.labels.len() > 1 << 20;
     let voxels = || labels.labels.iter().map(|label| format!("{label:02x}")).collect::<String>();
     let voxels = if large { String::new() } else { voxels() };
-    let counts: Vec<u64> = segments.iter().map(|s| labels.counts()[usize::from(s.value)]).collect();
+    let counts = labels.counts();
+    let counts: Vec<u64> = segments.iter().map(|segment| counts[usize::from(segment.value)]).collect();
     let grid = &labels.grid;
     Ok(json!({"grid": grid, "segments": segments, "counts": counts, "labels": voxels, "seconds": seconds})
         .to_string())

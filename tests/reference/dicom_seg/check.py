@@ -1,4 +1,4 @@
-"""Lets highdicom, pydicom, dcmqi, dciodvfy, dicom-validator and Orthanc judge what `formats::dicom::seg` writes.
+"""Lets highdicom, pydicom, dcmqi, dciodvfy and Orthanc judge what `formats::dicom::seg` writes.
 
 Every voxel, position, code and colour of a segmentation of each phantom is compared with the phantom itself. Run
 `./check`, which finds the tools or says how to get them.
@@ -7,7 +7,6 @@ Every voxel, position, code and colour of a segmentation of each phantom is comp
 import hashlib
 import http.client
 import json
-import os
 import re
 import shutil
 import socket
@@ -40,13 +39,13 @@ def check(condition, *what):
 
 
 def write(series, out):
-    done = subprocess.run([WRITER, "write", series, out], capture_output=True, text=True)
+    done = subprocess.run([WRITER, "write", series, out], capture_output=True, text=True, check=False)
     check(done.returncode == 0, series, done.stdout, done.stderr)
     return json.loads(done.stdout)
 
 
 def read_back(path, *choices):
-    done = subprocess.run([WRITER, "read", path, *choices], capture_output=True, text=True)
+    done = subprocess.run([WRITER, "read", path, *choices], capture_output=True, text=True, check=False)
     check(done.returncode == 0, path, done.stdout, done.stderr)
     answer = json.loads(done.stdout)
     grid = answer["grid"]
@@ -151,7 +150,10 @@ def with_dcmqi(path, series):
     with tempfile.TemporaryDirectory() as folder:
         tool = shutil.which("segimage2itkimage", path=str(Path(sys.executable).parent))
         done = subprocess.run(
-            [tool, "--inputDICOM", path, "--outputDirectory", folder, "-t", "nrrd"], capture_output=True, text=True
+            [tool, "--inputDICOM", path, "--outputDirectory", folder, "-t", "nrrd"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         check(done.returncode == 0, path, done.stdout, done.stderr)
         table = json.loads((Path(folder) / "meta.json").read_text())
@@ -179,21 +181,11 @@ def with_dcmqi(path, series):
 
 
 def with_dciodvfy(path, remarks):
-    done = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True)
+    done = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, check=False)
     for line in (done.stdout + done.stderr).splitlines():
         check(not line.startswith("Error"), path, line)
         if line.startswith("Warning"):
             remarks.setdefault(re.sub(r"<[^>]*>", "<>", line), set()).add(Path(path).stem)
-
-
-def with_dicom_validator(paths):
-    tool = shutil.which("validate_iods", path=str(Path(sys.executable).parent))
-    edition = os.environ.get("DICOM_STANDARD")
-    if not edition:
-        return "not asked for (set DICOM_STANDARD to a folder with the standard's XML)"
-    done = subprocess.run([tool, "-src", edition, *map(str, paths)], capture_output=True, text=True)
-    check(done.returncode == 0, done.stdout, done.stderr)
-    return "clean"
 
 
 def own_reader(path, series, even):
@@ -206,7 +198,7 @@ def own_reader(path, series, even):
     for position, values in sources(series).values():
         index = np.linalg.solve(back["matrix"], [*map(float, position), 1])[:3]
         check(np.abs(index - index.round()).max() < 1e-3, path, index)
-        k = int(round(index[2]))
+        k = round(index[2])
         expected = np.searchsorted([0, *NAMES], values)
         if 0 <= k < len(back["array"]):
             check(np.array_equal(back["array"][k], expected), path, k)
@@ -256,8 +248,10 @@ def with_orthanc(paths, folder):
             status, answer = ask(port, "GET", url + f"/instances/{dataset.SOPInstanceUID}")
             check(status == 200, path, "WADO-RS answered", status)
             # Orthanc may write another file meta group; the data set begins with the character set or image type.
-            begin = sent.index(b"\x08\x00\x08\x00CS") if b"\x08\x00\x05\x00CS" not in sent else sent.index(
-                b"\x08\x00\x05\x00CS"
+            begin = (
+                sent.index(b"\x08\x00\x08\x00CS")
+                if b"\x08\x00\x05\x00CS" not in sent
+                else sent.index(b"\x08\x00\x05\x00CS")
             )
             check(sent[begin:] in answer, path, "came back changed")
             status, answer = ask(port, "GET", url + "/metadata")
@@ -294,12 +288,9 @@ def main():
                 with_dcmqi(path, source)
             with_dciodvfy(path, remarks)
             paths.append(path)
-        validator = with_dicom_validator(paths)
-        # One of each: the same study would hold many versions of one series.
         with_orthanc(paths, folder)
     for remark, series in sorted(remarks.items()):
         print(f"dciodvfy: {remark} ({', '.join(sorted(series))})")
-    print(f"dicom-validator: {validator}")
     print(f"{len(paths)} segmentations, {CHECKS} comparisons, {time.time() - began:.0f} s: all agree")
 
 

@@ -102,17 +102,17 @@ def with_dcmqi(source, pixels, geometry):
         tool = shutil.which("itkimage2segimage", path=str(Path(sys.executable).parent))
         files = ",".join(str(folder / f"{path}.dcm") for path in range(len(source)))
         arguments = ["--inputImageList", folder / "labels.nrrd", "--inputMetadata", folder / "meta.json"]
-        subprocess.run(
-            [tool, *arguments, "--outputDICOM", HERE / "dcmqi.dcm", "--inputDICOMList", files], check=True
-        )
+        subprocess.run([tool, *arguments, "--outputDICOM", HERE / "dcmqi.dcm", "--inputDICOMList", files], check=True)
 
 
 def truth(name):
     """Grid and labels as highdicom reads them; columns of the matrix are i, j, k."""
     segmentation = hd.seg.segread(HERE / f"{name}.dcm")
-    options = {} if segmentation.segmentation_type != hd.seg.SegmentationTypeValues.FRACTIONAL else {
-        "rescale_fractional": False
-    }
+    options = (
+        {}
+        if segmentation.segmentation_type != hd.seg.SegmentationTypeValues.FRACTIONAL
+        else {"rescale_fractional": False}
+    )
     fractional = bool(options)
     if segmentation.segmentation_type == hd.seg.SegmentationTypeValues.LABELMAP:
         volume = segmentation.get_volume(combine_segments=True, allow_missing_positions=True)

@@ -227,6 +227,9 @@ pub(super) enum Format {
     /// 3D Slicer's segmentation file.
     #[serde(rename = "seg.nrrd")]
     SegNrrd,
+    /// A DICOM Segmentation object, where the image came as a DICOM series.
+    #[serde(rename = "dicom-seg")]
+    DicomSeg,
 }
 
 impl Format {
@@ -235,6 +238,7 @@ impl Format {
         match self {
             Format::Nifti => "labels.nii.gz",
             Format::SegNrrd => "labels.seg.nrrd",
+            Format::DicomSeg => "labels.dcm",
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::{Engine, ModelStore, Runtime, RuntimeOptions, Task};
+use formats::dicom::{self, seg};
 use formats::{ReadOptions, Source};
 use imaging::{Grid, LabelMap, Progress, Segment, Segmentation};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use super::error::{Answer, Choice, Code, Refusal};
 use super::protocol::{Ask, Format, LABELS, ORIGIN, Order, Say, TABLE, Word, Work};
 use super::rendezvous::{sync_folder, write_whole};
 use super::{admission, reader, views};
-use crate::{Error, Result, machine};
+use crate::{Error, Result, machine, making};
 
 /// Steps are told at most this often; the first and the last of a stage always.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -296,10 +297,32 @@ fn export(folder: &Path, format: Format, progress: &Progress) -> Answer<Value> {
     let segmentation = Segmentation { labels, segments };
     let target = folder.join(format.file());
     let aside = folder.join(format!("part-{}", format.file()));
-    let source = Source::Memory { modality: None };
-    formats::write_segmentation(&aside, &segmentation, &source, progress).map_err(of_formats)?;
+    match format {
+        Format::DicomSeg => {
+            let source = origin(folder)?;
+            let making = making::of(&table.provenance);
+            seg::write(&aside, &segmentation, &source, &making, progress).map_err(of_formats)?;
+        }
+        Format::Nifti | Format::SegNrrd => {
+            let source = Source::Memory { modality: None };
+            formats::write_segmentation(&aside, &segmentation, &source, progress).map_err(of_formats)?;
+        }
+    }
     fs::rename(&aside, &target).and_then(|()| sync_folder(&target)).map_err(spool)?;
     Ok(Value::Null)
+}
+
+/// What objects derived from a job's image repeat.
+fn origin(folder: &Path) -> Answer<dicom::Source> {
+    match fs::read(folder.join(ORIGIN)) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| Refusal::spool(&error.into())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Refusal::new(
+            Code::ImageRefused,
+            "a DICOM segmentation belongs to a DICOM series, and the volume did not come as one",
+            "upload the series, or name its slices in the volume's header (`sources`, `series`)",
+        )),
+        Err(error) => Err(Refusal::spool(&error)),
+    }
 }
 
 /// What the engine says, under its code.

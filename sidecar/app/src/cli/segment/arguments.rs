@@ -20,7 +20,7 @@ pub(in crate::cli) struct Arguments {
     /// The image: NIfTI, NRRD, a DICOM folder, or a zip of one
     #[arg(short, long, value_name = "PATH")]
     pub(super) input: Option<PathBuf>,
-    /// A folder for one file per structure; with `--ml` the file (.nii.gz or .seg.nrrd)
+    /// A folder for one file per structure; with `--ml` the file (.nii.gz, .seg.nrrd or .dcm)
     #[arg(short, long, value_name = "PATH")]
     pub(super) output: Option<PathBuf>,
     /// What to segment; `vesalius tasks` lists all
@@ -121,9 +121,8 @@ pub(super) enum OutputType {
     Nifti,
     /// .seg.nrrd, as 3D Slicer writes it
     Nrrd,
-    /// Not yet there; named so that the error can say so.
-    #[value(hide = true, alias = "dicom-seg")]
-    #[value(name = "dicom_seg")]
+    /// .dcm, a DICOM Segmentation object of the study; the image must be a DICOM series
+    #[value(alias = "dicom_seg")]
     DicomSeg,
     /// Not yet there.
     #[value(hide = true, aliases = ["dicom-rtstruct", "dicom"])]

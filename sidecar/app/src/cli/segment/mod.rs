@@ -54,6 +54,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     for warning in &image.warnings {
         context.display.warning(&warning.message);
     }
+    place.fits(&image)?;
     let task = task::decide(&wish, &image, &options, arguments.force, &store, context)?;
     let runtime = device::open(&runtime, context)?;
     let engine = Engine::new(store, runtime);

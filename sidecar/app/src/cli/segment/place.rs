@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use formats::dicom::seg;
+use formats::{Image, Source};
+
 use super::arguments::{Arguments, OutputType};
 use crate::cli::Context;
 use crate::{Error, Result};
@@ -21,6 +24,7 @@ const ENDINGS: &[(&str, OutputType)] = &[
     (".nii", OutputType::Nifti),
     (".seg.nrrd", OutputType::Nrrd),
     (".nrrd", OutputType::Nrrd),
+    (".dcm", OutputType::DicomSeg),
 ];
 
 impl Place {
@@ -33,6 +37,21 @@ impl Place {
             context.display.note(&format!("note: all structures go to one file, `{}`", file.display()));
         }
         Ok(place)
+    }
+
+    /// Refuses an image onto which no DICOM object can be laid, if one is asked for, before anything is computed.
+    pub(super) fn fits(&self, image: &Image) -> Result<()> {
+        let Place::Files(files) = self else { return Ok(()) };
+        if files.iter().all(|(kind, _)| *kind != OutputType::DicomSeg) {
+            return Ok(());
+        }
+        match &image.source {
+            Source::Dicom(source) => Ok(seg::check(&image.volume.grid, source)?),
+            _ => Err(Error::Refused {
+                message: "a DICOM segmentation belongs to a DICOM series, and the image is none".to_owned(),
+                hint: "give the folder of the series as `--input`, or ask for `nifti` or `nrrd`".to_owned(),
+            }),
+        }
     }
 
     /// Where statistics and preview go.
@@ -49,16 +68,17 @@ impl Place {
 
 /// See [`Place::of`].
 fn place(output: &Path, ml: bool, types: &[OutputType]) -> Result<Place> {
-    if types.iter().any(|kind| matches!(kind, OutputType::DicomSeg | OutputType::DicomRtstruct)) {
+    if types.contains(&OutputType::DicomRtstruct) {
         return Err(Error::usage(
-            "DICOM results cannot be written yet",
-            "use `--output-type nifti`, or `nrrd` for 3D Slicer",
+            "DICOM structure sets cannot be written yet",
+            "use `--output-type dicom-seg` for DICOM, or `nrrd` for 3D Slicer",
         ));
     }
     let name = output.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let ending = ENDINGS.iter().find(|(ending, _)| name.len() > ending.len() && name.ends_with(ending));
     let ending = ending.filter(|_| !output.is_dir());
-    if !ml && ending.is_none() && !types.contains(&OutputType::Nrrd) {
+    let together = |kind: &OutputType| matches!(kind, OutputType::Nrrd | OutputType::DicomSeg);
+    if !ml && ending.is_none() && !types.iter().any(together) {
         return Ok(Place::Folder(output.to_owned()));
     }
     let stem = match ending {
@@ -81,7 +101,11 @@ fn place(output: &Path, ml: bool, types: &[OutputType]) -> Result<Place> {
 
 /// `seg` -> `seg.nii.gz`.
 fn with_ending(stem: &Path, kind: OutputType) -> PathBuf {
-    let ending = if kind == OutputType::Nrrd { ".seg.nrrd" } else { ".nii.gz" };
+    let ending = match kind {
+        OutputType::Nrrd => ".seg.nrrd",
+        OutputType::DicomSeg => ".dcm",
+        _ => ".nii.gz",
+    };
     let mut name = stem.as_os_str().to_owned();
     name.push(ending);
     name.into()
@@ -90,7 +114,7 @@ fn with_ending(stem: &Path, kind: OutputType) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use OutputType::{DicomSeg, Nifti, Nrrd};
+    use OutputType::{DicomRtstruct, DicomSeg, Nifti, Nrrd};
 
     fn files(files: &[(OutputType, &str)]) -> Place {
         Place::Files(files.iter().map(|(kind, file)| (*kind, PathBuf::from(file))).collect())
@@ -109,11 +133,14 @@ mod tests {
             ("seg", false, &[Nrrd], files(&[(Nrrd, "seg.seg.nrrd")])),
             ("seg.v2", true, &[], files(&[(Nifti, "seg.v2.nii.gz")])),
             ("s.nii.gz", true, &[Nifti, Nrrd], files(&[(Nifti, "s.nii.gz"), (Nrrd, "s.seg.nrrd")])),
+            ("seg.dcm", false, &[], files(&[(DicomSeg, "seg.dcm")])),
+            ("seg", false, &[DicomSeg], files(&[(DicomSeg, "seg.dcm")])),
+            ("s.nii.gz", true, &[Nifti, DicomSeg], files(&[(Nifti, "s.nii.gz"), (DicomSeg, "s.dcm")])),
             (".nii.gz", false, &[], Place::Folder(".nii.gz".into())),
         ] {
             assert_eq!(place(Path::new(output), ml, types).unwrap(), expected, "{output} {ml} {types:?}");
         }
-        assert_eq!(place(Path::new("seg"), false, &[DicomSeg]).unwrap_err().exit_code(), 2);
+        assert_eq!(place(Path::new("seg"), false, &[DicomRtstruct]).unwrap_err().exit_code(), 2);
     }
 
     #[test]

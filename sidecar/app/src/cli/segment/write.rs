@@ -3,18 +3,19 @@
 use std::path::Path;
 
 use engine::{Outcome, Task};
-use formats::Image;
+use formats::dicom::seg;
+use formats::{Image, Source};
 use imaging::{LabelMap, Progress, Segment};
 use preview::PreviewOptions;
 use serde::Serialize;
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, OutputType};
 use super::place::Place;
 use super::report::{Report, Surroundings};
 use super::statistics::Table;
 use crate::cli::Context;
 use crate::staging::Staging;
-use crate::{Error, output};
+use crate::{Error, making, output};
 
 /// A segmentation, and what is to become of it.
 pub(super) struct Result<'a> {
@@ -63,9 +64,15 @@ impl Result<'_> {
         let segmentation = &self.outcome.segmentation;
         match self.place {
             Place::Files(files) => {
-                for (_, file) in files {
+                for (kind, file) in files {
                     let aside = staging.path(file)?;
-                    formats::write_segmentation(&aside, segmentation, &self.image.source, progress)?;
+                    match (kind, &self.image.source) {
+                        (OutputType::DicomSeg, Source::Dicom(source)) => {
+                            let making = making::of(&self.provenance()?);
+                            seg::write(&aside, segmentation, source, &making, progress)?;
+                        }
+                        (_, source) => formats::write_segmentation(&aside, segmentation, source, progress)?,
+                    }
                 }
             }
             Place::Folder(folder) => {
@@ -78,6 +85,11 @@ impl Result<'_> {
             }
         }
         Ok(())
+    }
+
+    /// How the result was made.
+    fn provenance(&self) -> crate::Result<serde_json::Value> {
+        serde_json::to_value(&self.outcome.provenance).map_err(|error| Error::Output(error.into()))
     }
 
     /// The mask of one structure, 1 inside.

@@ -15,7 +15,7 @@ mod tests;
 mod write;
 
 pub use read::{read, read_bytes};
-pub use write::write;
+pub use write::{check, write};
 
 /// How a segmentation came about, as far as a DICOM object tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -112,7 +112,7 @@ fn steps(heights: &[f64], span: f64, stated: Option<f64>) -> Result<Vec<usize>, 
     let mut worst = 0.0f64;
     for step in stated.into_iter().chain(parts) {
         let count = (span / step).round();
-        if count < 1.0 || count > 1e6 {
+        if !(1.0..=1e6).contains(&count) {
             continue;
         }
         let even = span / count;

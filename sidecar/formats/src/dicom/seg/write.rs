@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use dicom_dictionary_std::tags;
-use imaging::{LabelMap, Progress, Segment, Segmentation};
+use imaging::{Grid, LabelMap, Progress, Segment, Segmentation};
 use ndarray::Axis;
 
 use super::Making;
@@ -44,7 +44,7 @@ pub fn write(
     progress: &Progress,
 ) -> Result<()> {
     let labels = &segmentation.labels;
-    check(labels, source)?;
+    check(&labels.grid, source)?;
     let planes = planes(labels, source);
     let (segments, frames) = contents(segmentation, &planes, progress)?;
     let [columns, rows, _] = labels.grid.size;
@@ -70,10 +70,13 @@ pub fn write(
     })
 }
 
-/// Refuses labels that do not lie on the slices, and slices that cannot be told apart.
-fn check(labels: &LabelMap, source: &Source) -> Result<()> {
+/// Whether labels on `grid` can become an object that refers to `source`: worth knowing before they are computed.
+///
+/// # Errors
+///
+/// [`Error::Encode`] when they do not lie on the slices of `source`, or these cannot be named or told apart.
+pub fn check(grid: &Grid, source: &Source) -> Result<()> {
     let refuse = |detail: String| Err(Error::Encode { detail });
-    let grid = &labels.grid;
     let [columns, rows, _] = grid.size;
     if rows.max(columns) > usize::from(u16::MAX) {
         return refuse(format!("{rows} x {columns} pixels are more than DICOM has numbers for"));
