@@ -10,4 +10,5 @@ mod install;
 mod segment;
 mod server;
 mod support;
+mod synth;
 mod tidy;

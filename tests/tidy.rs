@@ -15,10 +15,21 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("correction", &["imaging"]),
     ("trials", &["imaging", "correction"]),
     ("evaluation", &["imaging"]),
+    ("stroke", &["imaging"]),
     ("engine", &["imaging", "nnunet"]),
     (
         "vesalius",
-        &["imaging", "formats", "preview", "nnunet", "engine", "correction", "trials", "evaluation"],
+        &[
+            "imaging",
+            "formats",
+            "preview",
+            "nnunet",
+            "engine",
+            "correction",
+            "trials",
+            "evaluation",
+            "stroke",
+        ],
     ),
     ("system-tests", &["vesalius"]),
 ];

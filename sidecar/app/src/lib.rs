@@ -18,6 +18,7 @@ pub mod install;
 mod interrupt;
 mod machine;
 mod making;
+mod manifest;
 mod output;
 mod server;
 mod staging;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod clients;
+mod dataset;
 mod device;
 mod doctor;
 mod evaluate;
@@ -9,6 +10,7 @@ mod models;
 mod pair;
 mod segment;
 mod serve;
+mod synth;
 mod tasks;
 mod translate;
 
@@ -62,6 +64,10 @@ enum Command {
     Models(models::Arguments),
     /// Measure segmentations against a truth, and write a report
     Evaluate(evaluate::Arguments),
+    /// Make synthetic stroke cases from real strokes and normal brains
+    Synth(Box<synth::Arguments>),
+    /// Split a study by patient, and make nnU-Net's data sets
+    Dataset(dataset::Arguments),
     /// Serve viewers on this computer, such as 3D Slicer
     Serve(serve::Arguments),
     /// Pair a web viewer with the server
@@ -154,6 +160,8 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Tasks(arguments) => tasks::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Models(arguments) => models::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
+        Command::Synth(arguments) => synth::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
+        Command::Dataset(arguments) => dataset::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Serve(arguments) => serve::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Pair(_) => pair::run(&context).map(|()| ExitCode::SUCCESS),
         Command::Clients(arguments) => clients::run(&arguments, &context).map(|()| ExitCode::SUCCESS),

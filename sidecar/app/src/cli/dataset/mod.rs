@@ -1,0 +1,33 @@
+//! `vesalius dataset`: the parts of a study, fixed once, and the data sets that nnU-Net trains on.
+
+mod build;
+mod split;
+
+use clap::Subcommand;
+
+use super::Context;
+use crate::Result;
+
+/// Splits a study by patient, and makes nnU-Net's data sets.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Divide the patients of a manifest into training, validation and test, once and for all
+    Split(split::Arguments),
+    /// Write nnU-Net's raw data sets: clinical, synthetic, and both together
+    Build(Box<build::Arguments>),
+}
+
+/// Works on data sets.
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    match &arguments.command {
+        Command::Split(arguments) => split::run(arguments, context),
+        Command::Build(arguments) => build::run(arguments, context),
+    }
+}

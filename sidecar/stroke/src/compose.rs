@@ -1,0 +1,313 @@
+//! A stroke put into a normal brain.
+//!
+//! A voxel gets the share `w` of it that the warped lesion fills, by sampling it finely, and the mean relative increase
+//! over it: thick slices and borders come out as a scanner would average them, S = N (1 + mean increase). Nothing is
+//! added outside the lesion, outside the brain, or in cerebrospinal fluid.
+
+use imaging::{Components, Connectivity, LabelMap, Volume};
+use ndarray::Array3;
+use serde::Serialize;
+
+use crate::brain::{Brain, brain_mask};
+use crate::donor::contrast;
+use crate::sample;
+use crate::{Affine, Donor, Error, Rejection, Result, Variation};
+
+/// Least share of the warped lesion that must fall into the brain.
+pub const LEAST_KEPT: f64 = 0.8;
+/// A part of the lesion that nowhere fills so much of a voxel is left out of the label.
+const LEAST_PEAK: f64 = 0.3;
+/// ADC of cerebrospinal fluid and above, in mm²/s.
+const FLUID: f64 = 2.0e-3;
+/// Finest sampling of a voxel along an axis.
+const MOST_SAMPLES: usize = 6;
+
+/// A brain without a stroke.
+#[derive(Debug, Clone)]
+pub struct Normal {
+    /// The trace image.
+    pub dwi: Volume,
+    /// The apparent diffusion coefficient, in any unit.
+    pub adc: Option<Volume>,
+    /// Its brain.
+    pub brain: Brain,
+    /// Where no lesion can be: outside the brain, or fluid.
+    closed: Array3<bool>,
+}
+
+impl Normal {
+    /// Checks the images and finds the brain, unless it is given.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when the images do not share a grid, there is a lesion, or no brain.
+    pub fn of(
+        dwi: Volume,
+        adc: Option<Volume>,
+        brain: Option<&LabelMap>,
+        lesion: Option<&LabelMap>,
+    ) -> Result<Normal> {
+        if adc.as_ref().is_some_and(|adc| !dwi.grid.matches(&adc.grid, 1e-3)) {
+            return Err(Error::Grid { what: "ADC" });
+        }
+        if brain.is_some_and(|brain| !dwi.grid.matches(&brain.grid, 1e-3)) {
+            return Err(Error::Grid { what: "brain mask" });
+        }
+        if lesion.is_some_and(|lesion| lesion.labels.iter().any(|&label| label != 0)) {
+            return Err(Error::NotNormal);
+        }
+        let mask = match brain {
+            Some(brain) => brain.labels.mapv(|label| label != 0),
+            None => brain_mask(&dwi)?,
+        };
+        let mut closed = mask.mapv(|inside| !inside);
+        if let Some(adc) = &adc {
+            let fluid = FLUID / unit(adc, &mask);
+            ndarray::Zip::from(&mut closed)
+                .and(&adc.voxels)
+                .for_each(|closed, &value| *closed |= f64::from(value) > fluid);
+        }
+        let brain = Brain::of(mask, &dwi);
+        Ok(Normal { dwi, adc, brain, closed })
+    }
+}
+
+/// The unit of an ADC image in mm²/s: 1, 1e-3 or 1e-6, by what brain has.
+fn unit(adc: &Volume, brain: &Array3<bool>) -> f64 {
+    let inside = adc.voxels.iter().zip(brain).filter(|(_, brain)| **brain);
+    let mut values: Vec<f32> = inside.map(|(&value, _)| value).collect();
+    values.sort_by(f32::total_cmp);
+    match values.get(values.len() / 2) {
+        Some(&median) if median > 50.0 => 1e-6,
+        Some(&median) if median > 0.05 => 1e-3,
+        _ => 1.0,
+    }
+}
+
+/// A donor's stroke, and how it comes into the normal brain.
+#[derive(Debug, Clone)]
+pub struct Placement<'a> {
+    /// Whose stroke.
+    pub donor: &'a Donor,
+    /// From the normal brain's world to the donor's.
+    pub map: Affine,
+    /// How it is changed.
+    pub variation: Variation,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Quality {
+    /// Volume of the lesion in its donors together.
+    pub donor_ml: f64,
+    /// That times the Jacobian of the maps.
+    pub expected_ml: f64,
+    /// Volume of the label.
+    pub label_ml: f64,
+    /// Share of the warped lesion that fell where a lesion can be.
+    pub kept: f64,
+    /// Mean signal in the lesion over the rest of the brain, in the donor (the first of two).
+    pub donor_contrast: f64,
+    /// The same in the synthetic case.
+    pub contrast: f64,
+    /// The same of ADC.
+    pub adc_contrast: Option<f64>,
+    /// Mean relative increase in the donor's lesion, times the change of its strength.
+    pub donor_increase: f64,
+    /// Mean relative increase in the label, over the normal image: what thick slices leave of it.
+    pub increase: f64,
+    /// Share of a voxel from which it belongs to the label.
+    pub threshold: f64,
+}
+
+/// A synthetic case.
+#[derive(Debug, Clone)]
+pub struct Synthetic {
+    /// The normal image with the stroke.
+    pub dwi: Volume,
+    /// ADC with the stroke, where the normal and every donor have one.
+    pub adc: Option<Volume>,
+    /// The stroke: 1.
+    pub label: LabelMap,
+    /// How it came out.
+    pub quality: Quality,
+}
+
+/// The warped lesion on the normal's grid: share of each voxel, and the mean increases over it.
+struct Warped {
+    share: Array3<f32>,
+    increase: Array3<f32>,
+    adc_increase: Option<Array3<f32>>,
+    expected_mm3: f64,
+}
+
+/// Puts one or more strokes into a normal brain.
+///
+/// # Errors
+///
+/// [`Rejection`] when too much falls outside the brain, or nothing is left.
+pub fn compose(normal: &Normal, placements: &[Placement<'_>]) -> Result<Synthetic, Rejection> {
+    let with_adc = normal.adc.is_some() && placements.iter().all(|one| one.donor.adc_increase.is_some());
+    let shape = normal.dwi.grid.shape();
+    let zeros = || Array3::<f32>::zeros(shape);
+    let mut whole =
+        Warped { share: zeros(), increase: zeros(), adc_increase: with_adc.then(zeros), expected_mm3: 0.0 };
+    placements.iter().for_each(|placement| warp(normal, placement, &mut whole));
+    let total: f64 = whole.share.iter().map(|&share| f64::from(share)).sum();
+    for (share, _) in whole.share.iter_mut().zip(&normal.closed).filter(|(_, closed)| **closed) {
+        *share = 0.0;
+    }
+    let inside: f64 = whole.share.iter().map(|&share| f64::from(share)).sum();
+    if total <= 0.0 || inside.round() < 1.0 {
+        return Err(Rejection::Vanished);
+    }
+    let kept = inside / total;
+    if kept < LEAST_KEPT {
+        return Err(Rejection::Outside { kept, least: LEAST_KEPT });
+    }
+    let voxel_ml = normal.dwi.grid.determinant().abs() / 1000.0;
+    let wanted = whole.expected_mm3 / 1000.0 / voxel_ml * kept;
+    let (label, threshold) = label(&whole.share, wanted.round().max(1.0) as usize);
+    let added = |volume: &Volume, increase: &Array3<f32>| {
+        let mut made = volume.clone();
+        ndarray::Zip::from(&mut made.voxels).and(increase).and(&whole.share).for_each(
+            |value, &increase, &share| {
+                if share > 0.0 {
+                    *value *= 1.0 + increase;
+                }
+            },
+        );
+        made
+    };
+    let dwi = added(&normal.dwi, &whole.increase);
+    let adc =
+        normal.adc.as_ref().zip(whole.adc_increase.as_ref()).map(|(adc, increase)| added(adc, increase));
+    let quality = Quality {
+        donor_ml: placements.iter().map(|one| one.donor.facts.lesion_ml).sum(),
+        expected_ml: whole.expected_mm3 / 1000.0,
+        label_ml: label.iter().filter(|&&inside| inside).count() as f64 * voxel_ml,
+        kept,
+        donor_contrast: placements.first().map_or(f64::NAN, |one| one.donor.facts.contrast),
+        contrast: contrast(&dwi.voxels, &label, &normal.brain.mask),
+        adc_contrast: adc.as_ref().map(|adc| contrast(&adc.voxels, &label, &normal.brain.mask)),
+        donor_increase: placements
+            .first()
+            .map_or(f64::NAN, |one| one.donor.facts.increase[0] * one.variation.amplitude),
+        increase: mean_inside(&whole.increase, &label),
+        threshold,
+    };
+    let label = LabelMap { grid: normal.dwi.grid.clone(), labels: label.mapv(u8::from) };
+    Ok(Synthetic { dwi, adc, label, quality })
+}
+
+fn mean_inside(values: &Array3<f32>, label: &Array3<bool>) -> f64 {
+    let inside = values.iter().zip(label).filter(|(_, label)| **label);
+    let (sum, count) =
+        inside.fold((0.0, 0.0), |(sum, count), (value, _)| (sum + f64::from(*value), count + 1.0));
+    sum / f64::max(count, 1.0)
+}
+
+/// Samples a placement finely; where two meet, the one that fills more of the voxel stays.
+fn warp(normal: &Normal, placement: &Placement<'_>, whole: &mut Warped) {
+    let Placement { donor, map, variation } = placement;
+    let to_donor = variation.back(donor.centre, donor.brain.centre).after(map);
+    whole.expected_mm3 += donor.facts.lesion_ml * 1000.0 / to_donor.determinant().abs();
+    let Some(from_donor) = to_donor.inverse() else { return };
+    let to_index = donor.index.after(&to_donor);
+    let spacing = normal.dwi.grid.spacing();
+    let fine = 0.75 * donor.spacing.iter().copied().fold(f64::INFINITY, f64::min);
+    let counts = spacing.map(|mm| ((mm / fine).ceil() as usize).clamp(1, MOST_SAMPLES));
+    let samples = counts.iter().product::<usize>() as f64;
+    let at = |n: usize, count: usize| (n as f64 + 0.5) / count as f64 - 0.5;
+    let mut offsets = Vec::new();
+    for c in 0..counts[2] {
+        for b in 0..counts[1] {
+            offsets.extend((0..counts[0]).map(|a| [at(a, counts[0]), at(b, counts[1]), at(c, counts[2])]));
+        }
+    }
+    let [low, high] = reach(normal, donor, &from_donor, variation.reach_mm());
+    for k in low[2]..high[2] {
+        for j in low[1]..high[1] {
+            for i in low[0]..high[0] {
+                let (mut share, mut increase, mut adc) = (0.0, 0.0, 0.0);
+                for offset in &offsets {
+                    let index = [i as f64 + offset[0], j as f64 + offset[1], k as f64 + offset[2]];
+                    let index = to_index.apply(variation.bent(normal.brain.world.apply(index)));
+                    let Some(filled) = sample::value(donor.lesion.view(), index).filter(|&x| x > 0.0) else {
+                        continue;
+                    };
+                    share += filled;
+                    increase += sample::value(donor.increase.view(), index).unwrap_or(0.0);
+                    if let (Some(of_donor), true) = (&donor.adc_increase, whole.adc_increase.is_some()) {
+                        adc += sample::value(of_donor.view(), index).unwrap_or(0.0);
+                    }
+                }
+                let share = (share / samples) as f32;
+                if share > whole.share[[k, j, i]] {
+                    whole.share[[k, j, i]] = share;
+                    whole.increase[[k, j, i]] = (variation.amplitude * increase / samples) as f32;
+                    if let Some(whole) = &mut whole.adc_increase {
+                        whole[[k, j, i]] = (adc / samples) as f32;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The voxels of the normal image that the donor's cut can reach: first and one past the last, `[i, j, k]`.
+fn reach(normal: &Normal, donor: &Donor, from_donor: &Affine, bend_mm: f64) -> [[usize; 3]; 2] {
+    let to_index = normal.brain.index.after(from_donor).after(&donor.world);
+    let (nk, nj, ni) = donor.lesion.dim();
+    let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
+    for corner in 0..8 {
+        let end = |axis: usize, n: usize| if corner >> axis & 1 == 1 { n as f64 } else { -1.0 };
+        let at = to_index.apply([end(0, ni), end(1, nj), end(2, nk)]);
+        low = std::array::from_fn(|a| low[a].min(at[a]));
+        high = std::array::from_fn(|a| high[a].max(at[a]));
+    }
+    let spacing = normal.dwi.grid.spacing();
+    let margin: [f64; 3] = std::array::from_fn(|a| bend_mm / spacing[a] + 1.0);
+    let size = normal.dwi.grid.size;
+    [
+        std::array::from_fn(|a| (low[a] - margin[a]).floor().clamp(0.0, size[a] as f64) as usize),
+        std::array::from_fn(|a| (high[a] + margin[a]).ceil().clamp(0.0, size[a] as f64) as usize),
+    ]
+}
+
+/// As many of the fullest voxels as the lesion has volume, but of each part that fills a good share of a voxel at least
+/// that one. Returns the label and the least share in it.
+fn label(share: &Array3<f32>, wanted: usize) -> (Array3<bool>, f64) {
+    let parts = Components::of(share.view(), |&share| share > 0.05, Connectivity::Corners);
+    let numbers = parts.labels();
+    // Of each part the fullest voxel.
+    let mut peaks: Vec<(f32, usize)> = vec![(0.0, 0); parts.len()];
+    let mut voxels: Vec<(f32, usize)> = Vec::new();
+    for (n, (&share, &part)) in share.iter().zip(&numbers).enumerate() {
+        if share > 0.0 {
+            voxels.push((share, n));
+        }
+        if part > 0 && share > peaks[part as usize - 1].0 {
+            peaks[part as usize - 1] = (share, n);
+        }
+    }
+    peaks.retain(|peak| f64::from(peak.0) >= LEAST_PEAK);
+    // Equal ones in the order of memory.
+    voxels.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let mut flat = vec![false; share.len()];
+    peaks.iter().for_each(|&(_, n)| flat[n] = true);
+    let mut count = peaks.len();
+    let mut threshold = peaks.iter().map(|peak| peak.0).fold(f32::INFINITY, f32::min);
+    for (share, n) in voxels {
+        if count >= wanted {
+            break;
+        }
+        if !flat[n] {
+            flat[n] = true;
+            count += 1;
+            threshold = threshold.min(share);
+        }
+    }
+    // The flags are as many as the voxels, so this never falls back.
+    (Array3::from_shape_vec(share.dim(), flat).unwrap_or_default(), f64::from(threshold))
+}
