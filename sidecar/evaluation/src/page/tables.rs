@@ -91,8 +91,11 @@ pub(super) fn structures(report: &Report) -> String {
             let falsely = Proportion::of(negative.map(|row| row.measures.prediction_ml > 0.0));
             let mut cells = vec![name, format!("<span class=left>{}</span>", rater(report, which))];
             cells.extend([line.cases.to_string(), both(get(Metric::Dice), 3)]);
-            cells.extend(surface.map(|metric| mean(get(metric), 3)));
-            cells.extend([median(get(Metric::Hd95), 2), mean(get(Metric::VolumeDifference), 2)]);
+            cells.extend(surface.map(|metric| mean(get(metric), 3).replacen(" <small>", "<br><small>", 1)));
+            cells.extend(
+                [median(get(Metric::Hd95), 2), mean(get(Metric::VolumeDifference), 2)]
+                    .map(|cell| cell.replacen(" <small>", "<br><small>", 1)),
+            );
             cells.push(if falsely.n == 0 {
                 "–".to_owned()
             } else {
@@ -164,7 +167,7 @@ pub(super) fn share(proportion: &Proportion) -> String {
         })
     };
     format!(
-        "{} / {} = {} %{}{}",
+        "{} / {} = {} %<br>{}{}",
         proportion.k,
         proportion.n,
         fixed(share * 100.0, 1),
