@@ -117,6 +117,13 @@ fn a_page_is_paired_used_and_revoked() {
     for line in ["GET /v1/clients", "GET /v1/pair", "DELETE /v1/models/x"] {
         assert_eq!(refused(&ask(&sidecar, line, PAGE, &bearer)), (403, "local_only".into()), "{line}");
     }
+    // What others have sent is not shown to it.
+    let grid = imaging::Grid::aligned([9, 9, 9], [1.0; 3]);
+    let volume = super::upload(&sidecar, &super::header(&grid), &vec![0; 4 * 729]);
+    let job = json!({ "volume": volume, "task": "headneck" });
+    let job = sidecar.post("/v1/jobs", &job).json()["id"].as_str().unwrap().to_owned();
+    assert!(sidecar.get("/v1/jobs").json().to_string().contains(&job));
+    assert_eq!(ask(&sidecar, "GET /v1/jobs", PAGE, &bearer).json(), json!([]));
     // A wrong key opens nothing.
     let mut forged = keeps.clone();
     forged["key"] = "A".repeat(43).into();

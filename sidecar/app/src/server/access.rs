@@ -17,6 +17,7 @@ use super::error::{Answer, Code, Refusal};
 use super::gate::Caller;
 use super::id::Id;
 use super::origin::Origin;
+use super::owners::Owners;
 use super::pairing::{self, Pairing};
 use super::proof;
 use super::routes::{answer, from_json, ok, with_status};
@@ -38,6 +39,7 @@ pub(super) struct Access {
     pub(super) clients: Clients,
     pub(super) sessions: Sessions,
     pub(super) pairing: Pairing,
+    pub(super) owners: Owners,
 }
 
 impl Access {

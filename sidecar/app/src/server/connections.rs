@@ -162,10 +162,14 @@ impl Handler {
                     (self.seen)();
                 }
                 head.extensions.insert(caller);
+                let (method, path) = (head.method.clone(), head.uri.path().to_owned());
                 let service = TowerToHyperService::new(warp::service(self.routes.clone()));
                 // In a task of its own: a panic becomes an answer, and work begun is ended when the client leaves.
                 match tokio::spawn(service.call(Request::from_parts(head, body))).await {
-                    Ok(Ok(response)) => response,
+                    Ok(Ok(response)) => match &verdict.shown_to {
+                        Some(page) => self.policy.owners().shown(page, (&method, &path), response).await,
+                        None => response,
+                    },
                     _ => Refusal::internal().response(),
                 }
             }

@@ -18,6 +18,7 @@ use super::access::Access;
 use super::error::{Answer, Code, Refusal};
 use super::id::Id;
 use super::origin::Origin;
+use super::owners::Owners;
 use super::proof::Key;
 use super::{API_MAJOR, API_MINOR};
 
@@ -80,6 +81,11 @@ impl Policy {
             token: Sha256::digest(access.token.as_bytes()).into(),
             access,
         }
+    }
+
+    /// Whose job is whose.
+    pub(super) fn owners(&self) -> &Owners {
+        &self.access.owners
     }
 
     /// Lets a request pass or says why not.

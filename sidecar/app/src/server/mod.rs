@@ -4,7 +4,7 @@
 //!
 //! * `connections`: the accept loop, with its limits; `gate`: who may speak; `routes`: what there is to ask; `openapi`: the
 //!   same for programs.
-//! * `access`: how programs and web pages are let in; `pairing`, `clients`, `sessions`, `proof`, `origin`: its parts.
+//! * `access`: how programs and web pages are let in; `pairing`, `clients`, `sessions`, `proof`, `origin`, `owners`: its parts.
 //! * `header`, `volumes`, `upload`, `reading`: what clients send; `jobs`, `runner`: the queue and its journal.
 //! * `supervisor`, `protocol`, `worker`, `reader`: this process starts and watches others that read files and run
 //!   networks. No parser and no network runs here.
@@ -22,6 +22,7 @@ mod jobs;
 mod local;
 mod openapi;
 mod origin;
+mod owners;
 mod pairing;
 mod proof;
 mod protocol;
@@ -58,6 +59,7 @@ pub(crate) use id::Id as ClientId;
 use jobs::Jobs;
 pub(crate) use local::{Pairing as PairingProcess, paired, revoke};
 pub(crate) use origin::Origin;
+use owners::Owners;
 use pairing::Pairing;
 pub(crate) use pairing::State as PairingState;
 use protocol::{Ask, JobRequest, Work};
@@ -131,6 +133,7 @@ async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
         clients: Clients::open(rendezvous.clients())?,
         sessions: Sessions::default(),
         pairing: Pairing::default(),
+        owners: Owners::default(),
     });
     let server = Arc::new(Server {
         access: Arc::clone(&access),

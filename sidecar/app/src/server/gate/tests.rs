@@ -29,6 +29,7 @@ impl Scene {
             clients: Clients::open(folder.path().join("clients.json")).unwrap(),
             sessions: Sessions::default(),
             pairing: Pairing::default(),
+            owners: Owners::default(),
         };
         let page: Origin = PAGE.parse().unwrap();
         let client = access.clients.add(page.clone(), "OHIF".to_owned(), &[1; 32]).unwrap();
