@@ -9,7 +9,7 @@ use imaging::Progress;
 use serde_json::Value;
 
 use crate::cli::reference;
-use crate::support::program;
+use crate::support::{dicom, program};
 
 /// A home in which `total --fastest` and `total --fast` can run.
 fn home() -> tempfile::TempDir {
@@ -119,6 +119,51 @@ fn one_file_with_all_structures_in_both_formats() {
     assert_eq!(nifti.labels.counts(), nrrd.labels.counts());
     assert_eq!((nifti.segments.len(), nifti.segments[4].name.as_str()), (117, "liver"));
     assert_eq!((nrrd.segments.len(), nrrd.segments[4].name.as_str()), (117, "liver"));
+}
+
+#[test]
+fn a_dicom_series_gives_a_dicom_segmentation() {
+    let home = home();
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("seg.dcm");
+    let run = |input: &str, types: &str| {
+        let path = output.to_str().unwrap();
+        let model = ["-ta", "total", "-ff", "-d", "cpu", "-q", "-ot", types];
+        program::run(home.path(), &[&["segment", "-i", input, "-o", path], &model[..]].concat())
+    };
+    let series = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(reference("golden/input/example_ct_dicom")).unwrap() {
+        let path = entry.unwrap().path();
+        let file = dicom::identified(&std::fs::read(&path).unwrap());
+        std::fs::write(series.path().join(path.file_name().unwrap()), file).unwrap();
+    }
+    let series = series.path().to_str().unwrap();
+    let ran = run(series, "dicom-seg,nrrd");
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
+    assert_eq!(names(folder.path()), ["seg.dcm", "seg.seg.nrrd"]);
+    let read = |name: &str| {
+        let path = folder.path().join(name);
+        formats::read_segmentation(&path, &ReadOptions::default(), &Progress::silent()).unwrap()
+    };
+    let (object, nrrd) = (read("seg.dcm"), read("seg.seg.nrrd"));
+    let voxels = |segmentation: &imaging::Segmentation| {
+        let counts = segmentation.labels.counts();
+        let of = |segment: &imaging::Segment| (segment.name.clone(), counts[usize::from(segment.value)]);
+        segmentation.segments.iter().map(of).filter(|(_, count)| *count > 0).collect::<Vec<_>>()
+    };
+    assert_eq!(voxels(&object), voxels(&nrrd));
+    assert!(object.segments.iter().all(|segment| segment.terminology.is_some()));
+    // Empty slices have no frames, so the grid may begin later; its voxels lie where those of the image do.
+    let first = nrrd.labels.grid.index(object.labels.grid.origin);
+    assert!(first.iter().all(|index| (index - index.round()).abs() < 1e-6), "{first:?}");
+    let once = std::fs::read(&output).unwrap();
+    run(series, "dicom_seg");
+    assert!(once == std::fs::read(&output).unwrap(), "the same input gave other bytes");
+    let ran = run(&reference("golden/input/example_ct_sm.nii.gz"), "dicom-seg");
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("a DICOM segmentation belongs to a DICOM series"), "{ran:?}");
+    let ran = run(&reference("golden/input/example_ct_dicom"), "dicom-seg");
+    assert!(ran.stderr.contains("no study or series instance UID"), "{ran:?}");
 }
 
 /// Sends the signal of Ctrl-C once the networks run.

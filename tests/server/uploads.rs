@@ -122,6 +122,36 @@ fn a_series_gives_the_labels_of_the_command_line_however_it_comes() {
 }
 
 #[test]
+fn results_of_a_series_go_back_as_dicom() {
+    let home = home();
+    let sidecar = Sidecar::start(home.path(), &["--device", "cpu"]);
+    let job = |id: &str| {
+        let job = json!({ "volume": id, "task": "total", "speed": "fastest" });
+        let id = sidecar.post("/v1/jobs", &job).json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(follow(&sidecar, &id, has_ended)["state"], "done");
+        format!("/v1/jobs/{id}/labels?format=dicom-seg")
+    };
+    let files: Vec<_> = series().iter().map(|file| dicom::identified(file)).collect();
+    let id = send(&sidecar, "application/zip", &zipped(&files));
+    assert_eq!(settled(&sidecar, &id)["state"], "ready");
+    let sent = sidecar.get(&job(&id)).body;
+    // The command line writes the same object, byte for byte.
+    let (output, input) = (home.path().join("expected.dcm"), home.path().join("series.zip"));
+    std::fs::write(&input, zipped(&files)).unwrap();
+    let (input, output_text) = (input.to_str().unwrap(), output.to_str().unwrap());
+    let arguments = ["segment", "-q", "-i", input, "-o", output_text, "-ta", "total", "-ff", "-d", "cpu"];
+    assert_eq!(program::run(home.path(), &arguments).code, Some(0));
+    assert!(sent == std::fs::read(&output).unwrap(), "server and command line wrote different objects");
+    let header = json!({ "format": "file", "content_type": ONE_FILE, "modality": "CT" });
+    let id = sidecar.post("/v1/volumes", &header).json()["id"].as_str().unwrap().to_owned();
+    let file = std::fs::read(reference("golden/input/example_ct_sm.nii.gz")).unwrap();
+    sidecar.put(&format!("/v1/volumes/{id}/data?offset=0"), &file);
+    sidecar.post(&format!("/v1/volumes/{id}/complete"), &json!({}));
+    settled(&sidecar, &id);
+    assert_eq!(refused(&sidecar.get(&job(&id))), (422, "image_refused".into()));
+}
+
+#[test]
 fn a_file_of_unknown_length_is_read_when_it_is_complete() {
     let home = home();
     let sidecar = Sidecar::start(home.path(), &["--device", "cpu"]);

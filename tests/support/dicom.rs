@@ -67,3 +67,16 @@ fn element(group: u16, number: u16, vr: &str, value: &[u8]) -> Vec<u8> {
     bytes.extend(value);
     bytes
 }
+
+/// A file with a study and a series, which anonymising has emptied in the reference series (explicit little endian).
+pub fn identified(file: &[u8]) -> Vec<u8> {
+    let mut bytes = file.to_vec();
+    for (number, uid) in
+        [(0x0D, b"1.2.826.0.1.3680043.10.543.200"), (0x0E, b"1.2.826.0.1.3680043.10.543.201")]
+    {
+        let empty = [0x20, 0, number, 0, b'U', b'I', 0, 0];
+        let at = bytes.windows(8).position(|eight| eight == empty).unwrap();
+        bytes.splice(at + 6..at + 8, [uid.len() as u8, 0].into_iter().chain(*uid));
+    }
+    bytes
+}

@@ -5,6 +5,7 @@ mod color;
 mod content;
 mod elements;
 mod frames;
+mod groups;
 mod identity;
 mod place;
 mod read;
