@@ -1,9 +1,11 @@
 //! `vesalius serve` over real sockets: who is let in, what a job gives, and what becomes of it when things break.
 
 mod canary;
+mod installs;
 mod openapi;
 mod pages;
 mod refusals;
+mod requests;
 mod results;
 mod uploads;
 mod versions;
@@ -72,7 +74,7 @@ fn start(sidecar: &Sidecar, volume: &str, speed: &str) -> String {
 }
 
 /// Follows the events of a job until `enough`; the last one seen.
-fn follow(sidecar: &Sidecar, job: &str, enough: impl Fn(&Value) -> bool) -> Value {
+fn follow(sidecar: &Sidecar, job: &str, mut enough: impl FnMut(&Value) -> bool) -> Value {
     let mut last = Value::Null;
     sidecar.lines(&format!("/v1/jobs/{job}/events"), |line| {
         last = serde_json::from_str(line).unwrap();
@@ -254,10 +256,10 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
     check(json!({ "volume": "0".repeat(32), "task": "total" }), (404, "not_found"));
     let tasks = sidecar.get("/v1/tasks").json();
     let total = tasks.as_array().unwrap().iter().find(|task| task["id"] == "total").unwrap();
-    assert_eq!(
-        total["speeds"][1],
-        json!({ "speed": "fast", "spacing_mm": [3.0, 3.0, 3.0], "installed": true, "missing": [] })
-    );
+    let fast = &total["speeds"][1];
+    assert_eq!((&fast["speed"], &fast["spacing_mm"]), (&json!("fast"), &json!([3.0, 3.0, 3.0])));
+    assert_eq!((&fast["installed"], &fast["missing"], &fast["bytes"]), (&json!(true), &json!([]), &json!(0)));
+    assert_eq!(total["speeds"][0]["bytes"], 1_169_624_951);
     assert_eq!(sidecar.get("/v1/models").json().as_array().unwrap().len(), 3);
     assert_eq!(sidecar.get("/v1/info").json()["api"], json!({ "min": "1.0", "max": "1.0" }));
 }

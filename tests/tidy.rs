@@ -46,6 +46,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ureq", &["vesalius"]),
     ("anyhow", &["vesalius"]),
     ("fs4", &["vesalius"]),
+    ("rustix", &["vesalius"]),
     ("hkdf", &["vesalius"]),
     ("hmac", &["vesalius"]),
     ("subtle", &["vesalius"]),

@@ -103,6 +103,13 @@ impl Sidecar {
         self.send(&self.head(&format!("POST {path}"), &headers), body.as_bytes())
     }
 
+    /// With one more header line.
+    pub fn post_with(&self, path: &str, header: &str, body: &Value) -> Reply {
+        let body = body.to_string();
+        let headers = format!("Content-Type: application/json\r\n{header}Content-Length: {}\r\n", body.len());
+        self.send(&self.head(&format!("POST {path}"), &headers), body.as_bytes())
+    }
+
     pub fn put(&self, path: &str, body: &[u8]) -> Reply {
         self.send(&self.put_head(path, body.len()), body)
     }

@@ -4,6 +4,7 @@ pub mod catalogue;
 mod crops;
 mod engine;
 mod error;
+mod estimate;
 mod export;
 mod network;
 mod normalize;
@@ -25,6 +26,7 @@ mod window;
 
 pub use engine::Engine;
 pub use error::{Error, Result};
+pub use estimate::PlannedRun;
 pub use network::{Network, TakeScores};
 pub use options::{Mode, ModelUsed, Provenance, SegmentOptions, Upsampling};
 pub use predict::{PredictOptions, predict, predict_onto};

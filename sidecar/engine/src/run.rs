@@ -136,42 +136,8 @@ impl<'a> Run<'a> {
         Ok(Some(Rough { wanted: values(&crop.classes), labels: segmentation.labels, margin_mm, near }))
     }
 
-    /// What to look for first, and how much margin to leave.
     fn crop(&self) -> Option<(Crop, f64)> {
-        if self.options.region.is_some() {
-            return None;
-        }
-        let is_mr = self.task.modality == "MR";
-        if let Some(crop) = &self.mode.crop {
-            let mut crop = crop.clone();
-            if self.options.robust_crop && crop.mode == Speed::Fastest {
-                crop.mode = Speed::Fast;
-            }
-            let precise = self.options.mode == Mode::Precise;
-            let margin = if precise { crop.configured_margin_mm } else { crop.margin_mm };
-            return Some((crop, margin));
-        }
-        let total = if is_mr { "total_mr" } else { "total" };
-        let rough = |task: &str, mode, classes: &[String], margin_mm| {
-            let (task, classes) = (task.to_owned(), classes.to_vec());
-            Some((Crop { task, mode, classes, margin_mm, configured_margin_mm: margin_mm }, margin_mm))
-        };
-        if !self.options.only.is_empty() && self.task.id.starts_with("total") {
-            let known = catalogue::task(total)?;
-            let classes: Vec<String> =
-                self.options.only.iter().filter(|name| known.value(name).is_some()).cloned().collect();
-            let mode = if self.options.robust_crop || is_mr { Speed::Fast } else { Speed::Fastest };
-            return if classes.len() == self.options.only.len() {
-                rough(total, mode, &classes, SUBSET_MARGIN_MM)
-            } else {
-                None
-            };
-        }
-        if self.options.body_crop && !is_mr {
-            let classes = ["body_trunc".to_owned(), "body_extremities".to_owned()];
-            return rough("body", Speed::Fast, &classes, BODY_MARGIN_MM);
-        }
-        None
+        crop_of(self.task, self.options)
     }
 
     /// The box to segment; none when what was looked for is not in the image.
@@ -301,4 +267,43 @@ impl<'a> Run<'a> {
 /// The task's value for each label of a model; labels that a part does not name are dropped.
 fn lookup(labels: &[u8]) -> [u8; 256] {
     from_fn(|label| label.checked_sub(1).and_then(|at| labels.get(at)).copied().unwrap_or(0))
+}
+
+/// What to look for first, and how much margin to leave.
+pub(crate) fn crop_of(task: &Task, options: &SegmentOptions) -> Option<(Crop, f64)> {
+    let mode = task.mode(options.speed);
+    if options.region.is_some() {
+        return None;
+    }
+    let is_mr = task.modality == "MR";
+    if let Some(crop) = &mode.crop {
+        let mut crop = crop.clone();
+        if options.robust_crop && crop.mode == Speed::Fastest {
+            crop.mode = Speed::Fast;
+        }
+        let precise = options.mode == Mode::Precise;
+        let margin = if precise { crop.configured_margin_mm } else { crop.margin_mm };
+        return Some((crop, margin));
+    }
+    let total = if is_mr { "total_mr" } else { "total" };
+    let rough = |task: &str, mode, classes: &[String], margin_mm| {
+        let (task, classes) = (task.to_owned(), classes.to_vec());
+        Some((Crop { task, mode, classes, margin_mm, configured_margin_mm: margin_mm }, margin_mm))
+    };
+    if !options.only.is_empty() && task.id.starts_with("total") {
+        let known = catalogue::task(total)?;
+        let classes: Vec<String> =
+            options.only.iter().filter(|name| known.value(name).is_some()).cloned().collect();
+        let speed = if options.robust_crop || is_mr { Speed::Fast } else { Speed::Fastest };
+        return if classes.len() == options.only.len() {
+            rough(total, speed, &classes, SUBSET_MARGIN_MM)
+        } else {
+            None
+        };
+    }
+    if options.body_crop && !is_mr {
+        let classes = ["body_trunc".to_owned(), "body_extremities".to_owned()];
+        return rough("body", Speed::Fast, &classes, BODY_MARGIN_MM);
+    }
+    None
 }

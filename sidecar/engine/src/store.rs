@@ -15,6 +15,8 @@ use crate::{Error, Result};
 /// Models inside the program, by name.
 const EMBEDDED: &[(&str, &[u8])] =
     &[("headneck", include_bytes!("../models/headneck/headneck.vesalius").as_slice())];
+/// An import that has written nothing for so long is dead.
+const ABANDONED_AFTER: std::time::Duration = std::time::Duration::from_secs(600);
 /// Ending of our own model files.
 const ENDING: &str = "vesalius";
 
@@ -74,6 +76,11 @@ impl ModelStore {
     #[must_use]
     pub fn new(root: PathBuf, found: Vec<PathBuf>) -> ModelStore {
         ModelStore { root, found }
+    }
+
+    /// The bytes of a model that is built in.
+    pub(crate) fn embedded(id: &str) -> Option<&'static [u8]> {
+        EMBEDDED.iter().find(|(known, _)| *known == id).map(|(_, bytes)| *bytes)
     }
 
     /// The folder of the store.
@@ -229,6 +236,19 @@ impl ModelStore {
         match &model.origin {
             Origin::Found(_) => Ok(model),
             _ => Ok(self.load(&model, &Progress::silent())?.0),
+        }
+    }
+
+    /// Deletes what imports that were killed left half-written, long ago enough that none of them can still be alive.
+    pub fn sweep(&self) {
+        let is_old = |path: &PathBuf| {
+            let written = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+            written.and_then(|when| when.elapsed().ok()).is_some_and(|age| age >= ABANDONED_AFTER)
+        };
+        let is_part =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp"));
+        for path in entries(&self.root).into_iter().filter(|path| is_part(path) && is_old(path)) {
+            let _ = fs::remove_file(path);
         }
     }
 

@@ -118,6 +118,20 @@ pub fn read_folder(path: &Path, options: &ImportOptions, progress: &Progress) ->
     Ok(Model { plan, folds: read, source })
 }
 
+/// The plan of the one model in a folder, without its weights; none where the folders' names do not tell it.
+#[must_use]
+pub fn plan_in(path: &Path) -> Option<Plan> {
+    let choices = models_in(path).ok()?;
+    let [one] = &choices[..] else { return None };
+    let trainer = path.join(one);
+    let name = file_name(&trainer);
+    let mut parts = name.rsplitn(3, "__");
+    let (configuration, _, class) = (parts.next()?, parts.next()?, parts.next()?);
+    let plans = small_file(&trainer.join("plans.json")).ok()?;
+    let dataset = small_file(&trainer.join("dataset.json")).ok()?;
+    read_plan(&plans, &dataset, configuration, class).ok()
+}
+
 /// The folder's name says which trainer and configuration; where somebody renamed it, the checkpoint does.
 fn plan_of(trainer: &Path, plans: &[u8], dataset: &[u8], checkpoint: &Checkpoint) -> Result<Plan> {
     let name = file_name(trainer);

@@ -61,7 +61,7 @@ pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
 pub use graph::{FEATURES, GraphOptions, INPUT, InstanceNormalization, OUTPUT, Part, to_onnx};
 pub use head::{HEAD_BIAS, HEAD_WEIGHT, Head, head, head_to_onnx};
-pub use import::{Folds, ImportOptions, import, models_in, read_folder};
+pub use import::{Folds, ImportOptions, import, models_in, plan_in, read_folder};
 pub use native::{Header, MAGIC, Precision, describe, describe_bytes, load, load_bytes, save};
 pub use plan::{Label, Normalization, Outputs, Plan, Resampling};
 pub use read_plan::read_plan;

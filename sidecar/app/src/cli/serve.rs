@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Context, device};
-use crate::{Result, server};
+use crate::install::Network;
+use crate::{Result, download, server};
 
 /// Where to listen, and for how long.
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,15 @@ pub(super) struct Arguments {
     /// Let this http page be paired, too: anybody between you and its server can change what it does
     #[arg(long, value_name = "ORIGIN")]
     allow_http_origin: Vec<server::Origin>,
+    /// Most memory that the work may take, in GB; what is free when left out
+    #[arg(long, value_name = "GB", value_parser = gigabytes)]
+    memory: Option<u64>,
+    /// Address that replaces `https://github.com` when models are installed
+    #[arg(long, value_name = "URL", env = "VESALIUS_MIRROR", hide_env_values = true)]
+    mirror: Option<String>,
+    /// Proxy for that, instead of what `HTTPS_PROXY` and `NO_PROXY` say
+    #[arg(long, value_name = "URL", env = "VESALIUS_PROXY", hide_env_values = true)]
+    proxy: Option<String>,
     #[command(flatten)]
     device: device::Arguments,
     /// Be the process that does the work
@@ -32,7 +42,16 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let runtime = device::options(&arguments.device, context)?;
     if arguments.worker {
-        return server::work(context.store(), runtime);
+        let network = Network {
+            mirror: arguments.mirror.clone().or_else(|| context.settings.mirror.clone()),
+            options: download::Options {
+                proxy: arguments.proxy.clone().or_else(|| context.settings.proxy.clone()),
+                ..download::Options::default()
+            },
+        };
+        let (store, downloads) = (context.store(), context.home.downloads());
+        let installer = server::Installer { store, downloads, network };
+        return server::work(server::Workplace { installer, runtime, memory: arguments.memory });
     }
     let options = server::Options {
         port: arguments.port,
@@ -47,4 +66,10 @@ fn minutes(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok().map(|minutes| minutes * 60.0).filter(|&seconds| seconds > 0.0);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     duration.ok_or_else(|| "a number of minutes above 0 is needed".to_owned())
+}
+
+/// A number above 0, in bytes.
+fn gigabytes(text: &str) -> Result<u64, String> {
+    let bytes = text.parse::<f64>().ok().map(|gigabytes| gigabytes * 1e9).filter(|&bytes| bytes >= 1.0);
+    bytes.map(|bytes| bytes as u64).ok_or_else(|| "a number of gigabytes above 0 is needed".to_owned())
 }

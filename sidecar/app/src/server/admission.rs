@@ -1,98 +1,128 @@
 //! How much memory a job will need, told before it starts.
 //!
-//! The sum of what is alive together at the worst moment: the image and its copy turned to the model's axes, the image
-//! at the model's spacing twice (before and after normalisation), one slab of scores, and the network's own buffers.
-//! It errs on the high side for models whose plan is not known before they are read.
+//! The sum of what is alive together at the worst moment: the program and the runtime, the image and its labels, the
+//! copy of the region turned to the model's axes, that region at the model's spacing before and after normalisation,
+//! one slab of scores, the model's weights, and the network's own buffers. The constants were measured with
+//! `tests/benchmarks/server.py`; they err on the high side.
 
-use engine::{ModelStore, Origin, SegmentOptions, Task};
-use imaging::{Grid, Orientation, Reorientation};
-use nnunet::Plan;
+use engine::{Mode, ModelStore, PlannedRun, SegmentOptions, Speed, Task};
+use imaging::{Grid, IndexBox};
 
 use super::error::{Answer, Code, Refusal};
 use crate::{machine, output};
 
-/// Feature maps of the first stage of the published networks.
-const FEATURES: f64 = 32.0;
+/// The program with the runtime and its threads.
+const PROGRAM_BYTES: f64 = 200e6;
 /// Feature maps of full size that live together in a U-Net's last stage: two inputs, their join, and the output.
 const MAPS_ALIVE: f64 = 4.0;
-/// What is assumed of a model whose plan is not known: a patch of 128³ at 1.5 mm.
-const UNKNOWN_PATCH: [usize; 3] = [128; 3];
-const UNKNOWN_SPACING: f64 = 1.5;
+/// Copies of the weights: as they were read, and as the runtime packs them.
+const COPIES_OF_WEIGHTS: f64 = 2.5;
 
-/// Refuses a job that does not fit into the memory that is free now, with the figures and what would fit.
-pub(super) fn check(grid: &Grid, task: &Task, options: &SegmentOptions, store: &ModelStore) -> Answer<u64> {
-    let need = need(grid, task, options, store);
-    let Some(free) = machine::memory().map(|memory| memory.available) else { return Ok(need) };
-    if need <= free {
-        return Ok(need);
-    }
+/// Refuses a job that does not fit into the memory that is free now, with the figures and what would fit. `most` is
+/// what workers may take at all.
+pub(super) fn check(
+    grid: &Grid,
+    task: &Task,
+    options: &SegmentOptions,
+    store: &ModelStore,
+    most: Option<u64>,
+) -> Answer<u64> {
+    let need = |options: &SegmentOptions| need(grid, &store.plan(grid, task, options), options);
+    let needed = need(options);
+    let free = machine::memory().map(|memory| memory.available);
+    let Some(free) = free.into_iter().chain(most).min().filter(|free| needed > *free) else {
+        return Ok(needed);
+    };
+    let mut fits = Vec::new();
     let faster = [
-        ("fast", task.modes.fast.is_some(), engine::Speed::Fast),
-        ("fastest", task.modes.fastest.is_some(), engine::Speed::Fastest),
+        ("fast", task.modes.fast.is_some(), Speed::Fast),
+        ("fastest", task.modes.fastest.is_some(), Speed::Fastest),
     ];
-    let fits = faster.into_iter().filter(|(_, exists, _)| *exists).find_map(|(name, _, speed)| {
-        let need = self::need(grid, task, &SegmentOptions { speed, ..options.clone() }, store);
-        (need <= free)
-            .then(|| format!("`speed: {name}` needs about {}; or choose a region", output::size(need)))
-    });
-    Err(Refusal::new(
-        Code::NeedsTooMuchMemory,
-        format!("the job needs about {} of memory, and {} are free", output::size(need), output::size(free)),
-        fits.unwrap_or_else(|| "choose a smaller region, or close other programs".to_owned()),
-    ))
+    for (name, _, speed) in faster.into_iter().filter(|(_, exists, _)| *exists) {
+        let needed = need(&SegmentOptions { speed, ..options.clone() });
+        if needed <= free && speed != options.speed {
+            fits.push(format!("`speed: {name}` needs about {}", output::size(needed)));
+            break;
+        }
+    }
+    let whole = options.region.unwrap_or_else(|| IndexBox::whole(grid));
+    let slices = whole.size()[2];
+    let part =
+        [2, 3, 4, 8].into_iter().map(|parts| slices / parts).filter(|part| *part > 0).find_map(|part| {
+            let mut region = whole;
+            region.end[2] = region.start[2] + part;
+            let needed = need(&SegmentOptions { region: Some(region), ..options.clone() });
+            (needed <= free).then(|| format!("a region of {part} slices about {}", output::size(needed)))
+        });
+    fits.extend(part);
+    let hint = if fits.is_empty() {
+        "close other programs, or use a computer with more memory".to_owned()
+    } else {
+        format!("{}; or close other programs", fits.join(", "))
+    };
+    let (needed, free) = (output::size(needed), output::size(free));
+    let message = format!("the job needs about {needed} of memory, and {free} are free");
+    Err(Refusal::new(Code::NeedsTooMuchMemory, message, hint))
 }
 
-/// Bytes that a job needs, about.
-pub(super) fn need(grid: &Grid, task: &Task, options: &SegmentOptions, store: &ModelStore) -> u64 {
-    let mode = task.mode(options.speed);
-    let grid = options
+/// Bytes that these runs over an image on `grid` need, about.
+fn need(grid: &Grid, runs: &[PlannedRun], options: &SegmentOptions) -> u64 {
+    let score = if options.mode == Mode::Precise { 4.0 } else { 2.0 };
+    let whole = grid.len() as f64;
+    let region = options
         .region
         .filter(|region| !region.is_empty())
-        .map_or_else(|| grid.clone(), |region| Grid { size: region.size(), ..grid.clone() });
-    let parts = mode.parts.iter().map(|part| {
-        let plan = plan(store, &part.weights);
-        let classes = plan.as_ref().map_or(part.labels.len() + 1, |plan| plan.outputs.channels());
-        let patch = plan.as_ref().map_or(UNKNOWN_PATCH, |plan| plan.patch_size);
-        let spacing = mode.spacing.or(plan.as_ref().map(|plan| plan.spacing)).unwrap_or([UNKNOWN_SPACING; 3]);
-        let score = if options.mode == engine::Mode::Precise { 4.0 } else { 2.0 };
-        of_part(&grid, spacing, patch, classes as f64 * score)
-    });
-    parts.fold(0.0, f64::max) as u64
+        .map_or(whole, |region| region.size().iter().product::<usize>() as f64);
+    // The image; labels as they are found, painted and given back.
+    let image = 4.0 * whole + 3.0 * whole;
+    let of_runs = runs.iter().map(|run| of_run(run, region, score)).fold(0.0, f64::max);
+    (PROGRAM_BYTES + image + of_runs) as u64
 }
 
-/// Bytes for one model: `spacing` in millimetres, `patch` in voxels, `scores` bytes of all scores of one voxel.
-fn of_part(grid: &Grid, spacing: [f64; 3], patch: [usize; 3], scores: f64) -> f64 {
-    let turned = Reorientation::new(grid, Orientation::RAS);
-    let turned = turned.target();
-    let extent = turned.spacing();
-    let side = |a: usize| (turned.size[a] as f64 * extent[a] / spacing[a]).max(patch[2 - a] as f64);
-    let (plane, depth) = (side(0) * side(1), side(2));
-    let input = grid.len() as f64;
-    let slab = scores * plane * depth.min(1.5 * patch[0] as f64);
-    let network = patch.iter().product::<usize>() as f64 * FEATURES * 4.0 * MAPS_ALIVE;
-    2.0 * 4.0 * input + 2.0 * input + 2.0 * 4.0 * plane * depth + slab + network
-}
-
-/// The plan of a model, where it can be told without reading all of it.
-fn plan(store: &ModelStore, weights: &str) -> Option<Plan> {
-    match store.find(weights)?.origin {
-        Origin::Installed(path) => nnunet::describe(&path).ok().map(|header| header.plan),
-        _ => None,
-    }
+/// Bytes for one model over `region` voxels, with `score` bytes for each score.
+fn of_run(run: &PlannedRun, region: f64, score: f64) -> f64 {
+    let padded = |a: usize| run.shape[a].max(run.patch_size[a]) as f64;
+    let (plane, depth) = (padded(1) * padded(2), padded(0));
+    let prepared = 3.0 * 4.0 * plane * depth;
+    let slab = (run.classes as f64 * score + 4.0) * plane * depth.min(1.25 * run.patch_size[0] as f64);
+    let network = run.patch_size.iter().product::<usize>() as f64 * run.features as f64 * 4.0 * MAPS_ALIVE;
+    2.0 * 4.0 * region + prepared + slab + network + COPIES_OF_WEIGHTS * run.bytes as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn run(shape: [usize; 3], classes: usize) -> PlannedRun {
+        PlannedRun {
+            task: "total".into(),
+            weights: "291".into(),
+            bytes: 250_000_000,
+            patch_size: [128; 3],
+            shape,
+            patches: 1,
+            classes,
+            features: 32,
+        }
+    }
+
     #[test]
     fn a_whole_body_needs_gigabytes_and_a_head_does_not() {
-        // `total` at 1.5 mm: 25 classes in its largest part, patches of 128³, 512 x 512 x 600 at 0.8 x 0.8 x 1.0 mm.
+        // `total` at 1.5 mm: 25 classes in its largest part, 512 x 512 x 600 at 0.8 x 0.8 x 1.0 mm.
         let body = Grid::aligned([512, 512, 600], [0.8, 0.8, 1.0]);
-        let need = of_part(&body, [1.5; 3], [128; 3], 25.0 * 2.0);
-        assert!((3.0e9..6.0e9).contains(&need), "{need}");
+        let needed = need(&body, &[run([400, 273, 273], 25)], &SegmentOptions::default()) as f64;
+        assert!((4.0e9..7.0e9).contains(&needed), "{needed}");
         let head = Grid::aligned([256, 256, 100], [1.0, 1.0, 2.5]);
-        let need = of_part(&head, [1.5; 3], [128; 3], 6.0 * 2.0);
-        assert!((0.5e9..2.0e9).contains(&need), "{need}");
+        let needed = need(&head, &[run([167, 171, 171], 6)], &SegmentOptions::default()) as f64;
+        assert!((1.0e9..2.5e9).contains(&needed), "{needed}");
+    }
+
+    #[test]
+    fn the_largest_run_counts() {
+        let grid = Grid::aligned([100; 3], [1.0; 3]);
+        let (small, large) = (run([100; 3], 2), run([300; 3], 30));
+        let both = need(&grid, &[small.clone(), large.clone()], &SegmentOptions::default());
+        assert_eq!(both, need(&grid, &[large], &SegmentOptions::default()));
+        assert!(both > need(&grid, &[small], &SegmentOptions::default()));
     }
 }

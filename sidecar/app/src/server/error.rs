@@ -27,6 +27,10 @@ pub(crate) enum Code {
     VolumeIncomplete,
     JobNotDone,
     ModelMissing,
+    ModelUnavailable,
+    LicenceNotAccepted,
+    DownloadFailed,
+    OutOfMemory,
     LengthRequired,
     TooLarge,
     NeedsTooMuchMemory,
@@ -74,6 +78,8 @@ impl Code {
             | Code::VolumeIncomplete
             | Code::JobNotDone
             | Code::ModelMissing
+            | Code::ModelUnavailable
+            | Code::LicenceNotAccepted
             | Code::Cancelled
             | Code::Interrupted => 409,
             Code::LengthRequired => 411,
@@ -91,7 +97,12 @@ impl Code {
             Code::VersionUnsupported => 426,
             Code::QueueFull | Code::TooManyAttempts => 429,
             Code::HeadersTooLarge => 431,
-            Code::Internal | Code::SegmentationFailed | Code::WorkerDied | Code::WorkerSilent => 500,
+            Code::Internal
+            | Code::OutOfMemory
+            | Code::DownloadFailed
+            | Code::SegmentationFailed
+            | Code::WorkerDied
+            | Code::WorkerSilent => 500,
             Code::RuntimeMissing | Code::ShuttingDown => 503,
             Code::DiskFull => 507,
         };
@@ -172,6 +183,15 @@ impl Refusal {
                 "check the disk and the rights of the program's folder",
             ),
         }
+    }
+
+    /// A worker had no more memory to take.
+    pub(crate) fn out_of_memory(why: &str) -> Refusal {
+        Refusal::new(
+            Code::OutOfMemory,
+            format!("memory ran out: {why}"),
+            "close other programs, or try `speed: fast`, fewer structures or a region",
+        )
     }
 
     /// What the rest of the program says, under `code`.

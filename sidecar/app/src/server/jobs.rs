@@ -12,7 +12,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::error::{Answer, Code, Refusal};
 use super::id::{Id, hexadecimal};
-use super::protocol::{JobRequest, Work};
+use super::job_view::{State, Step, View};
+use super::protocol::{Ask, InstallRequest, Kind, Request, Work};
 use super::rendezvous::{make_private, write_whole};
 use super::volumes::Volume;
 use crate::Result;
@@ -22,29 +23,14 @@ const MOST_WAITING: usize = 8;
 /// The journal of a job, in its folder.
 const JOURNAL: &str = "job.json";
 
-/// What has become of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum State {
-    Queued,
-    Running,
-    Done,
-    Failed,
-    Cancelled,
-}
-
-impl State {
-    /// Whether nothing more will come.
-    pub(super) fn is_final(self) -> bool {
-        matches!(self, State::Done | State::Failed | State::Cancelled)
-    }
-}
-
 /// What is written down about a job. No name, no voxel, nothing of a patient.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Record {
     id: Id,
-    request: JobRequest,
+    request: Request,
+    /// The key that the client gave, and SHA-256 of what it asked for with it.
+    #[serde(default)]
+    key: Option<[String; 2]>,
     /// SHA-256 of the Series Instance UID, where the image is of a DICOM series.
     #[serde(default)]
     series: Option<String>,
@@ -54,30 +40,34 @@ pub(super) struct Record {
     error: Option<Refusal>,
 }
 
-/// What clients see of a job.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct View {
-    id: Id,
-    volume: Id,
-    task: String,
-    created: u64,
-    pub(super) state: State,
-    /// What is being done, in words for people.
-    stage: Option<String>,
-    /// Of this stage, 0 to 1; null where nobody knows.
-    fraction: Option<f64>,
-    /// Of this stage, from its pace so far.
-    seconds_left: Option<f64>,
-    /// One plain sentence.
-    message: String,
-    error: Option<Refusal>,
+/// A job that is asked for.
+pub(super) enum Todo {
+    /// Segment an image of a volume.
+    Segment {
+        work: Box<Work>,
+        volume: Arc<Volume>,
+        /// Series Instance UID.
+        series: Option<String>,
+    },
+    /// Install models.
+    Install(InstallRequest),
+}
+
+impl Todo {
+    /// What is written down.
+    pub(super) fn request(&self) -> Request {
+        match self {
+            Todo::Segment { work, .. } => Request::Segment(work.request.clone()),
+            Todo::Install(request) => Request::Install(request.clone()),
+        }
+    }
 }
 
 /// What a job holds until it has ended.
 struct Task {
-    work: Work,
+    order: Ask,
     /// Keeps the file of the voxels.
-    _volume: Arc<Volume>,
+    _volume: Option<Arc<Volume>>,
     /// A place in the queue; none once the job runs.
     place: Option<OwnedSemaphorePermit>,
 }
@@ -96,32 +86,14 @@ pub(super) struct Job {
     ended: Mutex<Instant>,
 }
 
-impl View {
-    fn of(record: &Record) -> View {
-        let message = match (record.state, &record.error) {
-            (_, Some(error)) => error.message.clone(),
-            (State::Queued, _) => "waiting for other jobs".to_owned(),
-            (State::Running, _) => "starting".to_owned(),
-            (State::Done, _) => "done".to_owned(),
-            (State::Failed | State::Cancelled, _) => "stopped".to_owned(),
-        };
-        View {
-            id: record.id.clone(),
-            volume: record.request.volume.clone(),
-            task: record.request.task.clone(),
-            created: record.created,
-            state: record.state,
-            stage: None,
-            fraction: (record.state == State::Done).then_some(1.0),
-            seconds_left: None,
-            message,
-            error: record.error.clone(),
-        }
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Record {
+    fn view(&self) -> View {
+        View::new(&self.id, &self.request, self.created, self.state, self.error.as_ref())
+    }
 }
 
 impl Job {
@@ -130,7 +102,7 @@ impl Job {
             id: record.id.clone(),
             folder,
             task: Mutex::new(None),
-            view: watch::Sender::new(View::of(&record)),
+            view: watch::Sender::new(record.view()),
             record: Mutex::new(record),
             stage: Mutex::new(None),
             cancel: Notify::new(),
@@ -161,42 +133,38 @@ impl Job {
             *lock(&self.task) = None;
             *lock(&self.ended) = Instant::now();
         }
-        self.view.send_replace(View::of(&record));
+        self.view.send_replace(record.view());
         Ok(())
     }
 
     /// Shows how far a stage has come.
-    pub(super) fn progress(&self, stage: String, done: u64, total: u64) {
+    pub(super) fn progress(&self, step: Step) {
         let began = {
             let mut current = lock(&self.stage);
             match current.as_ref() {
-                Some((name, began)) if *name == stage && done > 0 => *began,
+                Some((name, began)) if *name == step.stage && step.done > 0 => *began,
                 _ => {
                     let now = Instant::now();
-                    *current = Some((stage.clone(), now));
+                    *current = Some((step.stage.clone(), now));
                     now
                 }
             }
         };
         let elapsed = began.elapsed().as_secs_f64();
-        let pace = (total > 0 && done > 0).then(|| elapsed / done as f64);
-        self.view.send_modify(|view| {
-            view.fraction = (total > 0).then(|| done as f64 / total as f64);
-            view.seconds_left = pace.map(|pace| (pace * total.saturating_sub(done) as f64).round());
-            view.message = match view.seconds_left {
-                Some(seconds) => format!("{stage}: {done} of {total}, about {seconds:.0} s left"),
-                None => stage.clone(),
-            };
-            view.stage = Some(stage);
-        });
+        self.view.send_modify(|view| view.advance(step, elapsed));
     }
 
-    /// Takes the job out of the queue's count, and gives what to work on.
-    pub(super) fn start(&self) -> Option<Work> {
+    /// What kind of job it is.
+    pub(super) fn kind(&self) -> Kind {
+        lock(&self.record).request.kind()
+    }
+
+    /// Takes the job out of the queue's count, and gives the order for its worker.
+    pub(super) fn start(&self) -> Option<Ask> {
         let mut task = lock(&self.task);
         let task = task.as_mut()?;
         task.place = None;
-        Some(task.work.clone())
+        Some(task.order.clone())
     }
 }
 
@@ -210,9 +178,18 @@ fn write(folder: &Path, record: &Record) -> Answer<()> {
 pub(super) struct Jobs {
     folder: PathBuf,
     jobs: Mutex<BTreeMap<Id, Arc<Job>>>,
-    queue: Mutex<VecDeque<Arc<Job>>>,
-    arrived: Notify,
+    segmentations: Queue,
+    installations: Queue,
     places: Arc<Semaphore>,
+    /// Held while a job is accepted, so that a key makes one job.
+    pushing: Mutex<()>,
+}
+
+/// Jobs of one kind that wait.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<VecDeque<Arc<Job>>>,
+    arrived: Notify,
 }
 
 impl Jobs {
@@ -230,11 +207,35 @@ impl Jobs {
             }
         }
         let places = Arc::new(Semaphore::new(MOST_WAITING));
-        Ok(Jobs { folder, jobs: Mutex::new(jobs), queue: Mutex::default(), arrived: Notify::new(), places })
+        Ok(Jobs {
+            folder,
+            jobs: Mutex::new(jobs),
+            segmentations: Queue::default(),
+            installations: Queue::default(),
+            places,
+            pushing: Mutex::default(),
+        })
     }
 
-    /// Accepts a job: once this returns, it is written down.
-    pub(super) fn push(&self, work: Work, volume: Arc<Volume>, series: Option<&str>) -> Answer<View> {
+    /// The job that was accepted under this key.
+    pub(super) fn known(&self, key: Option<&String>, request: &Request) -> Answer<Option<View>> {
+        let Some(key) = key else { return Ok(None) };
+        let asked = fingerprint(request)?;
+        let jobs = lock(&self.jobs);
+        let known = jobs.values().find_map(|job| {
+            let record = lock(&job.record);
+            record.key.as_ref().filter(|known| known[0] == *key).map(|known| (known[1] == asked, job.view()))
+        });
+        known.map_or(Ok(None), |(is_same, view)| if is_same { Ok(Some(view)) } else { Err(reused()) })
+    }
+
+    /// Accepts a job: once this returns, it is written down. Under a key that is known it is the job of that key.
+    pub(super) fn push(&self, todo: Todo, key: Option<String>) -> Answer<View> {
+        let _pushing = lock(&self.pushing);
+        let request = todo.request();
+        if let Some(view) = self.known(key.as_ref(), &request)? {
+            return Ok(view);
+        }
         let full = || {
             Refusal::new(
                 Code::QueueFull,
@@ -247,31 +248,42 @@ impl Jobs {
         let folder = self.folder.join(id.as_str());
         make_private(&folder).map_err(|error| Refusal::of(Code::Internal, &error))?;
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let work = Work { folder: folder.clone(), ..work };
-        let record = Record {
-            id: id.clone(),
-            request: work.request.clone(),
-            series: series.map(digest),
-            created,
-            state: State::Queued,
-            error: None,
+        let kind = request.kind();
+        let key = key.map(|key| Ok([key, fingerprint(&request)?])).transpose()?;
+        let (order, volume, series) = match todo {
+            Todo::Segment { work, volume, series } => {
+                (Ask::Segment(Work { folder: folder.clone(), ..*work }), Some(volume), series)
+            }
+            Todo::Install(request) => (Ask::Install(request), None, None),
         };
+        let series = series.map(|uid| digest(uid.as_bytes()));
+        let record =
+            Record { id: id.clone(), request, key, series, created, state: State::Queued, error: None };
         write(&folder, &record)?;
         let job = Arc::new(Job::new(record, folder));
-        *lock(&job.task) = Some(Task { work, _volume: volume, place: Some(place) });
+        *lock(&job.task) = Some(Task { order, _volume: volume, place: Some(place) });
         lock(&self.jobs).insert(id, Arc::clone(&job));
-        lock(&self.queue).push_back(Arc::clone(&job));
-        self.arrived.notify_one();
+        let queue = self.queue(kind);
+        lock(&queue.waiting).push_back(Arc::clone(&job));
+        queue.arrived.notify_one();
         Ok(job.view())
     }
 
-    /// The next job in the queue.
-    pub(super) async fn next(&self) -> Arc<Job> {
+    fn queue(&self, kind: Kind) -> &Queue {
+        match kind {
+            Kind::Segment => &self.segmentations,
+            Kind::Install => &self.installations,
+        }
+    }
+
+    /// The next job of that kind.
+    pub(super) async fn next(&self, kind: Kind) -> Arc<Job> {
+        let queue = self.queue(kind);
         loop {
-            if let Some(job) = lock(&self.queue).pop_front() {
+            if let Some(job) = lock(&queue.waiting).pop_front() {
                 return job;
             }
-            self.arrived.notified().await;
+            queue.arrived.notified().await;
         }
     }
 
@@ -289,7 +301,7 @@ impl Jobs {
 
     /// The results of a DICOM series, the newest first.
     pub(super) fn of_series(&self, uid: &str) -> Vec<View> {
-        let wanted = Some(digest(uid));
+        let wanted = Some(digest(uid.as_bytes()));
         let is_result = |job: &&Arc<Job>| {
             let record = lock(&job.record);
             record.state == State::Done && record.series == wanted
@@ -309,7 +321,7 @@ impl Jobs {
     pub(super) fn delete(&self, id: &Id) -> Answer<View> {
         let job = self.get(id)?;
         let waiting = {
-            let mut queue = lock(&self.queue);
+            let mut queue = lock(&self.queue(job.kind()).waiting);
             let place = queue.iter().position(|waiting| waiting.id == *id);
             place.and_then(|place| queue.remove(place))
         };
@@ -337,8 +349,22 @@ impl Jobs {
 }
 
 /// A series is known again by this, and nobody can be known by it.
-fn digest(series: &str) -> String {
-    hexadecimal(&Sha256::digest(series.as_bytes()))
+fn digest(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Tells whether the same was asked again.
+fn fingerprint(request: &Request) -> Answer<String> {
+    serde_json::to_vec(request).map(|bytes| digest(&bytes)).map_err(|_| Refusal::internal())
+}
+
+/// The refusal of a key that was used for something else.
+pub(super) fn reused() -> Refusal {
+    Refusal::new(
+        Code::Conflict,
+        "this `Idempotency-Key` was used for another request",
+        "take a new key for each thing that is asked",
+    )
 }
 
 /// The error of a job that was stopped on request.

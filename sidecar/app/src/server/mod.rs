@@ -6,7 +6,7 @@
 //!   same for programs.
 //! * `access`: how programs and web pages are let in; `pairing`, `clients`, `sessions`, `proof`, `origin`, `owners`: its parts.
 //! * `header`, `volumes`, `upload`, `reading`: what clients send; `jobs`, `runner`: the queue and its journal.
-//! * `supervisor`, `protocol`, `worker`, `reader`: this process starts and watches others that read files and run
+//! * `supervisor`, `protocol`, `worker`, `reader`, `installer`, `limits`, `pace`: this process starts and watches others that read files and run
 //!   networks. No parser and no network runs here.
 //! * `local`: the command line as a client; `rendezvous`: how viewers find the server; `error`: the table of refusals.
 
@@ -18,11 +18,15 @@ mod error;
 mod gate;
 mod header;
 mod id;
+mod installer;
+mod job_view;
 mod jobs;
+mod limits;
 mod local;
 mod openapi;
 mod origin;
 mod owners;
+mod pace;
 mod pairing;
 mod proof;
 mod protocol;
@@ -56,18 +60,20 @@ pub(crate) use clients::now;
 use error::{Answer, Code, Refusal};
 use gate::Policy;
 pub(crate) use id::Id as ClientId;
-use jobs::Jobs;
+pub(crate) use installer::Installer;
+use job_view::View;
+use jobs::{Jobs, Todo};
 pub(crate) use local::{Pairing as PairingProcess, paired, revoke};
 pub(crate) use origin::Origin;
 use owners::Owners;
 use pairing::Pairing;
 pub(crate) use pairing::State as PairingState;
-use protocol::{Ask, JobRequest, Work};
+use protocol::{Ask, InstallRequest, JobRequest, Kind, Request, Work};
 use rendezvous::{Rendezvous, make_private};
 use sessions::Sessions;
 use supervisor::Supervisor;
 use volumes::Volumes;
-pub(crate) use worker::run as work;
+pub(crate) use worker::{Workplace, run as work};
 
 /// The API that is spoken: additions raise the minor, all else the major number.
 const API_MAJOR: u32 = 1;
@@ -103,6 +109,8 @@ struct Server {
     supervisor: Supervisor,
     /// Reads files.
     reader: Supervisor,
+    /// Installs models.
+    installer: Supervisor,
     /// Held by the reading under way.
     reading: tokio::sync::Mutex<()>,
     closing: watch::Sender<bool>,
@@ -135,12 +143,14 @@ async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
         pairing: Pairing::default(),
         owners: Owners::default(),
     });
+    let spool = rendezvous.spool();
     let server = Arc::new(Server {
         access: Arc::clone(&access),
-        volumes: Volumes::new(empty_folder(&rendezvous.spool())?),
-        jobs: Jobs::open(rendezvous.spool().join("jobs"))?,
-        supervisor: Supervisor::default(),
-        reader: Supervisor::default(),
+        volumes: Volumes::new(empty_folder(&spool)?),
+        jobs: Jobs::open(spool.join("jobs"))?,
+        supervisor: Supervisor::new(spool.join("scratch-supervisor")),
+        reader: Supervisor::new(spool.join("scratch-reader")),
+        installer: Supervisor::new(spool.join("scratch-installer")),
         reading: tokio::sync::Mutex::new(()),
         closing: watch::Sender::new(false),
         last_seen: Mutex::new(Instant::now()),
@@ -155,7 +165,8 @@ async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
             .to_string(),
     )?;
 
-    let runner = tokio::spawn(runner::run(Arc::clone(&server)));
+    let runners =
+        [Kind::Segment, Kind::Install].map(|kind| tokio::spawn(runner::run(Arc::clone(&server), kind)));
     let keeper = tokio::spawn(keep_house(Arc::clone(&server), options.exit_when_idle));
     let policy = Arc::new(Policy::new(access));
     let seen = Arc::clone(&server);
@@ -165,10 +176,11 @@ async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
     connections::serve(listener, policy, routes, Arc::new(move || seen.touch()), closing).await;
     rendezvous.withdraw();
     // The journal says that a job runs; the next start will tell that it was interrupted.
-    runner.abort();
+    runners.iter().for_each(tokio::task::JoinHandle::abort);
     keeper.abort();
-    server.supervisor.kill().await;
-    server.reader.kill().await;
+    for worker in [&server.supervisor, &server.reader, &server.installer] {
+        worker.kill().await;
+    }
     Ok(())
 }
 
@@ -248,6 +260,7 @@ async fn keep_house(server: Arc<Server>, exit_when_idle: Option<Duration>) {
         .await;
         server.supervisor.retire(RETIRE_AFTER).await;
         server.reader.retire(RETIRE_READER_AFTER).await;
+        server.installer.retire(RETIRE_READER_AFTER).await;
     }
 }
 
@@ -263,9 +276,11 @@ impl Server {
     }
 
     /// Takes a job, after the worker has said that it can be done.
-    async fn accept(self: &Arc<Server>, request: JobRequest) -> Answer<jobs::View> {
-        if *self.closing.borrow() {
-            return Err(Refusal::new(Code::ShuttingDown, "the server is ending", "start it again"));
+    async fn accept(self: &Arc<Server>, request: JobRequest, key: Option<String>) -> Answer<View> {
+        self.check_open()?;
+        // The volume of a job that is known may be gone.
+        if let Some(view) = self.jobs.known(key.as_ref(), &Request::Segment(request.clone()))? {
+            return Ok(view);
         }
         let volume = self.volumes.get(&request.volume)?;
         let chosen = volume.choose_image(request.group.as_deref())?;
@@ -279,8 +294,26 @@ impl Server {
             request,
         };
         self.supervisor.ask(Ask::Check(work.clone())).await?;
+        let todo = Todo::Segment { work: Box::new(work), volume, series: chosen.image.series };
         let server = Arc::clone(self);
-        let series = chosen.image.series;
-        blocking(move || server.jobs.push(work, volume, series.as_deref())).await
+        blocking(move || server.jobs.push(todo, key)).await
+    }
+
+    /// Takes an order to install models, after a worker has said that it can be done.
+    async fn install(self: &Arc<Server>, request: InstallRequest, key: Option<String>) -> Answer<View> {
+        self.check_open()?;
+        if let Some(view) = self.jobs.known(key.as_ref(), &Request::Install(request.clone()))? {
+            return Ok(view);
+        }
+        self.supervisor.ask(Ask::CheckInstall(request.clone())).await?;
+        let server = Arc::clone(self);
+        blocking(move || server.jobs.push(Todo::Install(request), key)).await
+    }
+
+    fn check_open(&self) -> Answer<()> {
+        if *self.closing.borrow() {
+            return Err(Refusal::new(Code::ShuttingDown, "the server is ending", "start it again"));
+        }
+        Ok(())
     }
 }

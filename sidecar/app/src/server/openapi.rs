@@ -34,6 +34,8 @@ fn routes() -> Vec<Route> {
         get("/v1/openapi.json", "This document").gives_some("an OpenAPI document"),
         get("/v1/tasks", "What can be segmented").gives_some("tasks"),
         get("/v1/models", "What is installed").gives_some("models"),
+        post("/v1/models", "Installs the models of a task").takes_some("the task").gives_some("the job"),
+        delete("/v1/models/{id}", "Removes a model").gives_nothing(),
         post("/v1/session", "The server proves itself")
             .open()
             .takes::<SessionRequest>()
@@ -72,7 +74,9 @@ fn routes() -> Vec<Route> {
         .takes_some("the choice")
         .gives_some("how much is there"),
         post("/v1/jobs", "Starts a job").takes_some("the job").gives_some("the job"),
-        get("/v1/jobs", "All jobs, the oldest first").gives_some("jobs"),
+        get("/v1/jobs", "All jobs, the oldest first, or the results of a DICOM series, the newest first")
+            .query("series", "a Series Instance UID")
+            .gives_some("jobs"),
         get("/v1/jobs/{id}", "A job").gives_some("the job"),
         delete("/v1/jobs/{id}", "Stops a job that has not ended, forgets one that has").gives_some("the job"),
         get("/v1/jobs/{id}/events", "A job as it changes, a line of JSON each")

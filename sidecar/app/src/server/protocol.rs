@@ -34,6 +34,15 @@ pub(super) enum Ask {
     Check(Work),
     /// Reads an upload; its images go to the volume's folder, [`Images`] are the answer.
     Read(Reading),
+    /// Whether models can be installed, and how much there is to fetch.
+    CheckInstall(InstallRequest),
+    /// Fetches and imports what a task lacks.
+    Install(InstallRequest),
+    /// Deletes a model.
+    Remove {
+        /// Its name.
+        model: String,
+    },
     /// Segments; the labels go to `labels.u8` in the job's folder, the table is the answer.
     Segment(Work),
     /// Writes the labels of a finished job in another format, into its folder.
@@ -70,6 +79,10 @@ pub(super) enum Say {
         done: u64,
         /// Steps of this stage.
         total: u64,
+        /// Of the whole order, 0 to 1; none where nobody knows yet.
+        whole: Option<f64>,
+        /// Seconds until the whole order is done; none where nobody knows yet.
+        remaining: Option<f64>,
     },
     /// The order is done.
     Answer(Value),
@@ -160,6 +173,62 @@ pub(super) struct Work {
     pub(super) folder: PathBuf,
     /// What is asked for.
     pub(super) request: JobRequest,
+}
+
+/// What a job was asked to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Request {
+    Segment(JobRequest),
+    Install(InstallRequest),
+}
+
+impl Request {
+    /// For clients.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Request::Segment(_) => Kind::Segment,
+            Request::Install(_) => Kind::Install,
+        }
+    }
+
+    /// The task that is run, or whose models are installed.
+    pub(super) fn task(&self) -> &str {
+        match self {
+            Request::Segment(request) => &request.task,
+            Request::Install(request) => &request.task,
+        }
+    }
+
+    /// The volume that is segmented.
+    pub(super) fn volume(&self) -> Option<&Id> {
+        match self {
+            Request::Segment(request) => Some(&request.volume),
+            Request::Install(_) => None,
+        }
+    }
+}
+
+/// Kinds of jobs. Each kind is done one at a time, in a worker of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    Segment,
+    Install,
+}
+
+/// What `POST /v1/models` takes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InstallRequest {
+    /// A task; also a dataset number or the name of published weights.
+    pub(super) task: String,
+    /// `default`, `fast` or `fastest`.
+    #[serde(default)]
+    pub(super) speed: Speed,
+    /// Agree to the terms of weights that are not free for every use.
+    #[serde(default, alias = "accept_license")]
+    pub(super) accept_licence: bool,
 }
 
 /// What `POST /v1/jobs` takes.

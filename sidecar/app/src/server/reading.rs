@@ -42,7 +42,7 @@ impl Server {
                     return serde_json::from_value(images).map_err(|_| Refusal::internal());
                 }
                 Ok(Heard::Say(Say::Refused(refusal))) => return Err(refusal),
-                Ok(Heard::Died(why)) => return Err(unreadable(Code::WorkerDied, &why)),
+                Ok(Heard::Died(refusal)) => return Err(unreadable(refusal.code, &refusal.message)),
                 Err(_) => {
                     self.reader.kill().await;
                     return Err(unreadable(Code::WorkerSilent, "the worker hung and was ended"));

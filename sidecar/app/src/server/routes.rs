@@ -17,10 +17,10 @@ use warp::reply::{Reply, Response};
 use warp::{Buf, Filter, Rejection};
 
 use super::error::{Answer, Code, Refusal};
-use super::header::Header;
 use super::id::Id;
-use super::jobs::{Job, State};
-use super::protocol::{Ask, Format, JobRequest, LABELS, TABLE};
+use super::job_view::State;
+use super::jobs::Job;
+use super::protocol::{Ask, Format, InstallRequest, JobRequest, Kind, LABELS, TABLE};
 use super::rendezvous::Api;
 use super::{Server, access, openapi};
 
@@ -69,17 +69,15 @@ pub(super) fn routes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
     };
     let live = warp::path!("v1" / "live").and(warp::get()).map(|| "ok".into_response());
     let info = warp::path!("v1" / "info").and(warp::get()).and(with.clone()).then(info).map(answer);
-    let tasks = warp::path!("v1" / "tasks").and(warp::get()).and(with.clone());
+    let tasks = warp::path!("v1" / "tasks").and(warp::get()).and(with);
     let tasks = tasks
         .then(|server: Arc<Server>| async move { server.supervisor.ask(Ask::Tasks).await.map(ok) })
         .map(answer);
-    let models = warp::path!("v1" / "models").and(warp::get()).and(with);
-    let models = models
-        .then(|server: Arc<Server>| async move { server.supervisor.ask(Ask::Models).await.map(ok) })
-        .map(answer);
     let document = warp::path!("v1" / "openapi.json").and(warp::get()).map(|| ok(openapi::document()));
-    let about = live.or(document).unify().or(info).unify().or(tasks).unify().or(models).unify();
+    let about = live.or(document).unify().or(info).unify().or(tasks).unify();
     about
+        .or(models(Arc::clone(&server)))
+        .unify()
         .or(access::routes(&server))
         .unify()
         .or(volumes(Arc::clone(&server)))
@@ -93,13 +91,49 @@ pub(super) fn routes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
+/// The key under which a request is done once, however often it is sent.
+fn key() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Clone {
+    warp::header::optional::<String>("idempotency-key")
+}
+
+/// Checks a key: a line that a header can hold, and no longer than any sane one.
+fn checked(key: Option<String>) -> Answer<Option<String>> {
+    let is_sane =
+        |key: &String| (1..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if key.as_ref().is_some_and(|key| !is_sane(key)) {
+        let message = "`Idempotency-Key` is not 1 to 128 visible characters";
+        return Err(Refusal::new(Code::BadRequest, message, "a UUID is a good one"));
+    }
+    Ok(key)
+}
+
+/// `/v1/models`
+fn models(server: Arc<Server>) -> BoxedFilter<(Response,)> {
+    let with = warp::any().map(move || Arc::clone(&server));
+    let list = warp::path!("v1" / "models").and(warp::get()).and(with.clone());
+    let list =
+        list.then(|server: Arc<Server>| async move { server.supervisor.ask(Ask::Models).await.map(ok) });
+    let install = warp::path!("v1" / "models").and(warp::post()).and(key()).and(warp::body::stream());
+    let install = install.and(with.clone()).then(|key, body, server: Arc<Server>| async move {
+        let key = checked(key)?;
+        let request: InstallRequest = from_json(body).await?;
+        Ok(with_status(StatusCode::ACCEPTED, &server.install(request, key).await?))
+    });
+    let remove = warp::path!("v1" / "models" / String).and(warp::delete()).and(with);
+    let remove = remove.then(|model, server: Arc<Server>| async move {
+        server.supervisor.ask(Ask::Remove { model }).await?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    });
+    list.map(answer).or(install.map(answer)).unify().or(remove.map(answer)).unify().boxed()
+}
+
 /// `/v1/volumes`
 fn volumes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
     let with = warp::any().map(move || Arc::clone(&server));
-    let create = warp::path!("v1" / "volumes").and(warp::post()).and(warp::body::stream()).and(with.clone());
-    let create = create.then(|body, server: Arc<Server>| async move {
-        let header = Header::of(from_json(body).await?)?;
-        Ok(with_status(StatusCode::CREATED, &server.volumes.create(header)?))
+    let create = warp::path!("v1" / "volumes").and(warp::post()).and(key()).and(warp::body::stream());
+    let create = create.and(with.clone()).then(|key, body, server: Arc<Server>| async move {
+        let (key, header) = (checked(key)?, from_json(body).await?);
+        Ok(with_status(StatusCode::CREATED, &server.volumes.create(header, key)?))
     });
     let get = warp::path!("v1" / "volumes" / Id).and(warp::get()).and(with.clone());
     let get = get.then(|id, server: Arc<Server>| async move { Ok(ok(server.volumes.get(&id)?.view())) });
@@ -144,10 +178,11 @@ fn volumes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
 /// `/v1/jobs`
 fn jobs(server: Arc<Server>) -> BoxedFilter<(Response,)> {
     let with = warp::any().map(move || Arc::clone(&server));
-    let create = warp::path!("v1" / "jobs").and(warp::post()).and(warp::body::stream()).and(with.clone());
-    let create = create.then(|body, server: Arc<Server>| async move {
+    let create = warp::path!("v1" / "jobs").and(warp::post()).and(key()).and(warp::body::stream());
+    let create = create.and(with.clone()).then(|key, body, server: Arc<Server>| async move {
+        let key = checked(key)?;
         let request: JobRequest = from_json(body).await?;
-        Ok(with_status(StatusCode::ACCEPTED, &server.accept(request).await?))
+        Ok(with_status(StatusCode::ACCEPTED, &server.accept(request, key).await?))
     });
     let list = warp::path!("v1" / "jobs").and(warp::get()).and(warp::query()).and(with.clone());
     let list = list.then(|Which { series }, server: Arc<Server>| async move {
@@ -261,7 +296,7 @@ pub(super) async fn from_json<T: DeserializeOwned, B: Buf>(
 /// A job with a result.
 fn done(job: Arc<Job>) -> Answer<Arc<Job>> {
     match job.view().state {
-        State::Done => Ok(job),
+        State::Done if job.kind() == Kind::Segment => Ok(job),
         _ => Err(Refusal::new(
             Code::JobNotDone,
             "the job has no result",

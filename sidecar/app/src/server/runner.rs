@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::error::{Answer, Code, Refusal};
-use super::jobs::{Job, State, cancelled};
-use super::protocol::{Ask, Say, TABLE};
+use super::job_view::{State, Step};
+use super::jobs::{Job, cancelled};
+use super::protocol::{Ask, Kind, Say, TABLE};
 use super::rendezvous::write_whole;
-use super::supervisor::{Heard, died};
+use super::supervisor::Heard;
 use super::{Server, blocking};
 
 /// A worker that says nothing for so long hangs. One patch takes seconds, reading a model a minute at most.
@@ -18,10 +19,10 @@ const SILENT_AFTER: Duration = Duration::from_secs(600);
 /// on a slow processor, and the runtime is told to break it off.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Runs jobs for ever.
-pub(super) async fn run(server: Arc<Server>) {
+/// Runs jobs of one kind for ever.
+pub(super) async fn run(server: Arc<Server>, kind: Kind) {
     loop {
-        let job = server.jobs.next().await;
+        let job = server.jobs.next(kind).await;
         let (state, error) = match run_job(&server, &job).await {
             Ok(()) => (State::Done, None),
             Err(refusal) if refusal.code == Code::Cancelled => (State::Cancelled, Some(refusal)),
@@ -37,10 +38,15 @@ pub(super) async fn run(server: Arc<Server>) {
 
 /// Runs one job to its end.
 async fn run_job(server: &Server, job: &Arc<Job>) -> Answer<()> {
-    let Some(work) = job.start() else { return Err(Refusal::internal()) };
+    let Some(order) = job.start() else { return Err(Refusal::internal()) };
+    let kind = job.kind();
+    let worker = match kind {
+        Kind::Segment => &server.supervisor,
+        Kind::Install => &server.installer,
+    };
     let started = Arc::clone(job);
     blocking(move || started.set(State::Running, None)).await?;
-    let mut conversation = server.supervisor.order(Ask::Segment(work.clone())).await?;
+    let mut conversation = worker.order(order.clone()).await?;
     let (mut is_cancelled, mut was_heard, mut tries) = (false, false, 1);
     loop {
         let patience = if is_cancelled { STOP_WITHIN } else { SILENT_AFTER };
@@ -49,27 +55,28 @@ async fn run_job(server: &Server, job: &Arc<Job>) -> Answer<()> {
             () = job.cancel.notified(), if !is_cancelled => {
                 is_cancelled = true;
                 // The order gets no answer of its own.
-                drop(server.supervisor.order(Ask::Cancel { order: conversation.number }).await);
+                drop(worker.order(Ask::Cancel { order: conversation.number }).await);
                 continue;
             }
         };
         was_heard |= matches!(heard, Ok(Heard::Say(_)));
         match heard {
-            Ok(Heard::Say(Say::Progress { stage, done, total })) if !is_cancelled => {
-                job.progress(stage, done, total)
+            Ok(Heard::Say(Say::Progress { stage, done, total, whole, remaining })) if !is_cancelled => {
+                job.progress(Step { stage, done, total, whole, remaining });
             }
             Ok(Heard::Say(Say::Progress { .. })) => {}
-            Ok(Heard::Say(Say::Answer(table))) => return keep(job, table).await,
+            Ok(Heard::Say(Say::Answer(table))) if kind == Kind::Segment => return keep(job, table).await,
+            Ok(Heard::Say(Say::Answer(_))) => return Ok(()),
             Ok(Heard::Say(Say::Refused(refusal))) => return Err(refusal),
             Ok(Heard::Died(_)) if is_cancelled => return Err(cancelled()),
             // It had died before it could hear of the job, and nobody had noticed.
             Ok(Heard::Died(_)) if !was_heard && tries == 1 => {
                 tries += 1;
-                conversation = server.supervisor.order(Ask::Segment(work.clone())).await?;
+                conversation = worker.order(order.clone()).await?;
             }
-            Ok(Heard::Died(why)) => return Err(died(&why)),
+            Ok(Heard::Died(refusal)) => return Err(refusal),
             Err(_) => {
-                server.supervisor.kill().await;
+                worker.kill().await;
                 return Err(if is_cancelled {
                     cancelled()
                 } else {

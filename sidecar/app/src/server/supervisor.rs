@@ -1,6 +1,7 @@
 //! The worker as the supervisor sees it: started when it is needed, asked over a pipe, replaced when it dies.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,20 +9,28 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
 
 use super::error::{Answer, Code, Refusal};
 use super::protocol::{Ask, Order, Say, Word};
+use super::rendezvous::make_private;
+use crate::output;
 
 /// Most bytes of a line from the worker: a table of 255 structures has about 200 kB.
 const MOST_LINE: u64 = 16 << 20;
+/// Most bytes that a worker writes for people.
+const MOST_WORDS: u64 = 16 << 20;
+/// Time for a worker whose pipe has ended to end itself.
+const DIES_WITHIN: Duration = Duration::from_millis(500);
 /// Time for questions that run no network. Opening the runtime for the first time takes some seconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// The worker, running or not.
-#[derive(Default)]
 pub(super) struct Supervisor {
+    /// For files that live no longer than a worker; emptied before each.
+    scratch: PathBuf,
     running: tokio::sync::Mutex<Option<Running>>,
     next: AtomicU64,
 }
@@ -50,8 +59,8 @@ impl Conversations {
 pub(super) enum Heard {
     /// A word of the worker.
     Say(Say),
-    /// The worker is dead, and why, in words.
-    Died(String),
+    /// The worker is dead, and why.
+    Died(Refusal),
 }
 
 /// An order under way.
@@ -63,11 +72,16 @@ pub(super) struct Conversation {
 impl Conversation {
     /// The next thing heard.
     pub(super) async fn next(&mut self) -> Heard {
-        self.words.recv().await.unwrap_or_else(|| Heard::Died("the worker ended".to_owned()))
+        self.words.recv().await.unwrap_or_else(|| Heard::Died(died("the worker ended")))
     }
 }
 
 impl Supervisor {
+    /// No worker yet.
+    pub(super) fn new(scratch: PathBuf) -> Supervisor {
+        Supervisor { scratch, running: tokio::sync::Mutex::default(), next: AtomicU64::new(0) }
+    }
+
     /// Gives an order; starts a worker if none runs.
     pub(super) async fn order(&self, ask: Ask) -> Answer<Conversation> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -78,7 +92,7 @@ impl Supervisor {
         for _ in 0..2 {
             let worker = match running.as_mut() {
                 Some(worker) => worker,
-                None => running.insert(start()?),
+                None => running.insert(start(&self.scratch)?),
             };
             worker.last_used = Instant::now();
             let (sender, words) = mpsc::unbounded_channel();
@@ -109,7 +123,7 @@ impl Supervisor {
                     Heard::Say(Say::Progress { .. }) => {}
                     Heard::Say(Say::Answer(value)) => return Ok(value),
                     Heard::Say(Say::Refused(refusal)) => return Err(refusal),
-                    Heard::Died(why) => return Err(died(&why)),
+                    Heard::Died(refusal) => return Err(refusal),
                 }
             }
         };
@@ -149,7 +163,7 @@ pub(super) fn died(why: &str) -> Refusal {
 }
 
 /// Starts a worker: this program, with the same arguments, in its other role.
-fn start() -> Answer<Running> {
+fn start(scratch: &Path) -> Answer<Running> {
     let failed = |error: std::io::Error| {
         Refusal::new(
             Code::WorkerDied,
@@ -158,35 +172,72 @@ fn start() -> Answer<Running> {
         )
     };
     let program = std::env::current_exe().map_err(failed)?;
+    let _ = std::fs::remove_dir_all(scratch);
+    make_private(scratch).map_err(|error| Refusal::of(Code::Internal, &error))?;
     let mut child = Command::new(program)
         .args(std::env::args_os().skip(1))
         .arg("--worker")
+        .env(if cfg!(windows) { "TMP" } else { "TMPDIR" }, scratch)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
-    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+    let (Some(stdin), Some(stdout), Some(stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
         return Err(Refusal::internal());
     };
+    let last_words = tokio::spawn(pass_on_words(stderr));
     let conversations = Arc::new(Conversations(Mutex::new(Some(HashMap::new()))));
     let kill = Arc::new(Notify::new());
-    tokio::spawn(listen(child, stdout, Arc::clone(&conversations), Arc::clone(&kill)));
+    tokio::spawn(listen(child, stdout, last_words, Arc::clone(&conversations), Arc::clone(&kill)));
     Ok(Running { stdin, conversations, kill, last_used: Instant::now() })
 }
 
 /// Passes the worker's words on until it is dead, then tells all who wait.
-async fn listen(mut child: Child, stdout: ChildStdout, conversations: Arc<Conversations>, kill: Arc<Notify>) {
+async fn listen(
+    mut child: Child,
+    stdout: ChildStdout,
+    last_words: JoinHandle<Option<String>>,
+    conversations: Arc<Conversations>,
+    kill: Arc<Notify>,
+) {
     tokio::select! {
         () = pass_on(stdout, &conversations) => {}
         () = kill.notified() => {}
     }
-    // A pipe can end before the process does.
+    // A pipe can end before the process does: one that is dying gets time to say why.
+    let ended = tokio::time::timeout(DIES_WITHIN, child.wait()).await;
     let _ = child.start_kill();
-    let why = child.wait().await.map_or_else(|_| "the worker ended".to_owned(), cause);
+    let status = match ended {
+        Ok(status) => status,
+        Err(_) => child.wait().await,
+    };
+    let why = status.map_or_else(|_| "the worker ended".to_owned(), cause);
+    let said = tokio::time::timeout(DIES_WITHIN, last_words).await;
+    let refusal = match said {
+        Ok(Ok(Some(words))) => Refusal::out_of_memory(&words),
+        _ => died(&why),
+    };
     for (_, listener) in conversations.lock().take().into_iter().flatten() {
-        let _ = listener.send(Heard::Died(why.clone()));
+        let _ = listener.send(Heard::Died(refusal.clone()));
     }
+}
+
+/// Passes on what a worker writes for people; gives the line in which it says that it had no more memory.
+async fn pass_on_words(stderr: ChildStderr) -> Option<String> {
+    let mut lines = BufReader::new(stderr.take(MOST_WORDS)).lines();
+    let mut found = None;
+    while let Ok(Some(line)) = lines.next_line().await {
+        // What Rust says before it ends a program for that reason.
+        if line.starts_with("memory allocation of") {
+            found = Some(line.clone());
+        }
+        output::note(&line);
+    }
+    found
 }
 
 /// Passes words on until the pipe ends or holds something that is none.

@@ -5,7 +5,8 @@ use imaging::Segment;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::error::{Answer, Refusal};
+use super::error::{Answer, Code, Refusal};
+use crate::install::{self, Wanted};
 
 /// A task.
 #[derive(Debug, Serialize)]
@@ -29,6 +30,14 @@ struct SpeedView {
     installed: bool,
     /// Weights that are not here.
     missing: Vec<String>,
+    /// Bytes to fetch for them; null where a size is not published.
+    bytes: Option<u64>,
+    /// Licences of the weights that are not here, or else of the task.
+    licence: String,
+    /// Whether these licences let everybody use the weights for anything.
+    permissive: bool,
+    /// Why the weights that are not here cannot be fetched, and what to do instead.
+    obstacle: Option<Refusal>,
 }
 
 /// A model on disk. Its place stays the server's affair.
@@ -81,7 +90,23 @@ fn task_view(task: &Task, store: &ModelStore) -> TaskView {
     ];
     let speed_view = |(speed, _)| {
         let missing = store.missing(task, speed);
-        SpeedView { speed, spacing_mm: task.mode(speed).spacing, installed: missing.is_empty(), missing }
+        let wanted: Vec<Wanted> = missing.iter().filter_map(|id| Wanted::find(id)).collect();
+        let mut licences: Vec<&str> = wanted.iter().map(|wanted| wanted.licence.as_str()).collect();
+        licences.sort_unstable();
+        licences.dedup();
+        SpeedView {
+            speed,
+            spacing_mm: task.mode(speed).spacing,
+            installed: missing.is_empty(),
+            bytes: install::bytes(&wanted).filter(|_| wanted.len() == missing.len()),
+            licence: if licences.is_empty() { task.licence.clone() } else { licences.join(", ") },
+            permissive: wanted.iter().all(Wanted::is_permissive),
+            obstacle: wanted
+                .iter()
+                .find_map(Wanted::obstacle)
+                .map(|error| Refusal::of(Code::ModelUnavailable, &error)),
+            missing,
+        }
     };
     TaskView {
         id: task.id.clone(),

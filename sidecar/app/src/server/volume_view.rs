@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::error::Refusal;
 use super::id::Id;
-use super::protocol::{Image, Images, Note};
+use super::protocol::{Image, Images};
 use super::volumes::{Content, Phase, Volume};
 
 /// What clients see of a volume.
@@ -24,7 +24,7 @@ pub(super) struct View {
     /// The usual image, or the first.
     #[serde(flatten)]
     image: Option<ImageView>,
-    warnings: Vec<Note>,
+    warnings: Vec<String>,
     /// All images: one as a rule, one for each b-value of a diffusion series.
     groups: Vec<GroupView>,
     /// The group that a job takes when it names none.
@@ -104,7 +104,7 @@ impl Volume {
                 .warnings
                 .iter()
                 .chain(first.iter().flat_map(|image| &image.warnings))
-                .cloned()
+                .map(|note| note.message.clone())
                 .collect(),
             groups: images.images.iter().map(group).collect(),
             usual: usual.map(|image| image.id.clone()),

@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use super::error::{Answer, Choice, Code, Refusal};
 use super::header::{Header, NewFile, NewVolume};
-use super::id::Id;
+use super::id::{Id, hexadecimal};
+use super::jobs::reused;
 use super::protocol::{Image, Images, Reading, origin, voxels};
 use super::rendezvous::{make_private, private, write_whole};
 use super::volume_view::View;
@@ -37,6 +39,8 @@ pub(super) struct Volume {
     /// Held by the one upload at a time.
     pub(super) upload: tokio::sync::Mutex<()>,
     state: Mutex<State>,
+    /// The key that the client gave, and SHA-256 of what it asked for with it.
+    key: Option<[String; 2]>,
     /// Told when nobody wants it any more.
     pub(super) gone: Notify,
 }
@@ -131,6 +135,7 @@ impl Volume {
             sha256: None,
             upload: tokio::sync::Mutex::new(()),
             state: Mutex::new(state),
+            key: None,
             gone: Notify::new(),
         })
     }
@@ -257,14 +262,22 @@ impl Volumes {
         self.volumes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a volume that waits for its bytes.
-    pub(super) fn create(&self, header: Header) -> Answer<View> {
+    /// Makes a volume that waits for its bytes. Under a key that is known it is the volume of that key.
+    pub(super) fn create(&self, header: serde_json::Value, key: Option<String>) -> Answer<View> {
+        let key = key.map(|key| [key, hexadecimal(&Sha256::digest(header.to_string().as_bytes()))]);
+        let header = Header::of(header)?;
         let mut volumes = self.lock();
+        let is_known = |known: &[String; 2]| key.as_ref().is_some_and(|key| key[0] == known[0]);
+        let known = volumes.values().find(|volume| volume.key.as_ref().is_some_and(is_known));
+        if let Some(volume) = known {
+            return if volume.key == key { Ok(volume.view()) } else { Err(reused()) };
+        }
         if volumes.len() >= MOST_VOLUMES {
             let message = format!("there are {MOST_VOLUMES} volumes already");
             return Err(Refusal::new(Code::QueueFull, message, "delete one that is no longer needed"));
         }
-        let volume = Volume::create(header, &self.folder)?;
+        let mut volume = Volume::create(header, &self.folder)?;
+        volume.key = key;
         let view = volume.view();
         volumes.insert(volume.id.clone(), Arc::new(volume));
         Ok(view)

@@ -17,9 +17,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::{Answer, Choice, Code, Refusal};
+use super::installer::Installer;
+use super::pace::Pace;
 use super::protocol::{Ask, Format, LABELS, ORIGIN, Order, Say, TABLE, Word, Work};
 use super::rendezvous::{sync_folder, write_whole};
-use super::{admission, reader, views};
+use super::{admission, limits, reader, views};
 use crate::{Error, Result, machine, making};
 
 /// Steps are told at most this often; the first and the last of a stage always.
@@ -28,10 +30,22 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Time for what runs to stop when the supervisor is gone.
 const END_WITHIN: Duration = Duration::from_secs(10);
 
+/// What a worker works with.
+pub(crate) struct Workplace {
+    /// The models, and how more of them are had.
+    pub(crate) installer: Installer,
+    /// The device that is wanted.
+    pub(crate) runtime: RuntimeOptions,
+    /// Most bytes of memory to take; what is free where nobody says.
+    pub(crate) memory: Option<u64>,
+}
+
 /// A worker: its models, and the engine once it was needed.
 struct Worker {
+    installer: Installer,
     store: ModelStore,
     runtime: RuntimeOptions,
+    memory: Option<u64>,
     engine: Mutex<Option<Arc<Engine>>>,
     running: Mutex<HashMap<u64, Progress>>,
 }
@@ -59,11 +73,14 @@ struct Row {
 }
 
 /// Obeys orders on standard input until it ends.
-pub(crate) fn run(store: ModelStore, mut runtime: RuntimeOptions) -> Result<()> {
-    // The server must stay quick while networks run, and if memory runs out this process is the one to go.
+pub(crate) fn run(workplace: Workplace) -> Result<()> {
+    limits::begin();
+    let Workplace { installer, mut runtime, memory } = workplace;
+    // The server must stay quick while networks run.
     runtime.spinning = false;
-    let _ = fs::write("/proc/self/oom_score_adj", "500");
-    let worker = Arc::new(Worker { store, runtime, engine: Mutex::default(), running: Mutex::default() });
+    let (engine, running) = (Mutex::default(), Mutex::default());
+    let store = installer.store.clone();
+    let worker = Arc::new(Worker { installer, store, runtime, memory, engine, running });
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|error| Error::read(Path::new("standard input"), error))?;
         let Ok(order) = serde_json::from_str::<Order>(&line) else {
@@ -99,11 +116,13 @@ impl Worker {
             }
             return;
         }
-        let progress = progress(number);
+        let pace = Arc::new(Mutex::new(None));
+        let progress = progress(number, Arc::clone(&pace));
         lock(&self.running).insert(number, progress.clone());
         let worker = Arc::clone(self);
         std::thread::spawn(move || {
-            let answer = std::panic::catch_unwind(AssertUnwindSafe(|| worker.obey(order.ask, &progress)));
+            let answer =
+                std::panic::catch_unwind(AssertUnwindSafe(|| worker.obey(order.ask, &progress, &pace)));
             lock(&worker.running).remove(&number);
             match answer {
                 Ok(Ok(answer)) => say(number, Say::Answer(answer)),
@@ -124,7 +143,7 @@ impl Worker {
     }
 
     /// Does what is asked.
-    fn obey(&self, ask: Ask, progress: &Progress) -> Answer<Value> {
+    fn obey(&self, ask: Ask, progress: &Progress, pace: &Mutex<Option<Pace>>) -> Answer<Value> {
         match ask {
             Ask::Info => Ok(self.info()),
             Ask::Tasks => views::tasks(&self.store),
@@ -135,8 +154,21 @@ impl Worker {
                 self.engine()?;
                 Ok(json!({ "memory_bytes": need }))
             }
-            Ask::Read(reading) => reader::read(&reading, progress),
-            Ask::Segment(work) => self.segment(&work, progress),
+            Ask::Read(reading) => {
+                limits::allow_memory(self.memory);
+                reader::read(&reading, progress)
+            }
+            Ask::CheckInstall(request) => self.installer.check(&request),
+            Ask::Install(request) => {
+                limits::allow_memory(self.memory);
+                *lock(pace) = self.installer.pace(&request);
+                self.installer.install(&request, progress)
+            }
+            Ask::Remove { model } => self.installer.remove(&model),
+            Ask::Segment(work) => {
+                limits::allow_memory(self.memory);
+                self.segment(&work, progress, pace)
+            }
             Ask::Export { folder, format } => export(&folder, format, progress),
             Ask::Cancel { .. } => Ok(Value::Null),
         }
@@ -194,7 +226,7 @@ impl Worker {
             return Err(Refusal::new(
                 Code::ModelMissing,
                 message,
-                format!("run `vesalius models install {}`", task.id),
+                format!("install them: `vesalius models install {}`, or `POST /v1/models`", task.id),
             ));
         }
         if let Some(modality) =
@@ -219,13 +251,16 @@ impl Worker {
                 "`region` is [[i, i_end], [j, j_end], [k, k_end]]",
             ));
         }
-        let need = admission::check(&work.grid, &task, &options, &self.store)?;
+        let need = admission::check(&work.grid, &task, &options, &self.store, self.memory)?;
         Ok((task, need))
     }
 
     /// Segments; the labels go to the spool, the table is the answer.
-    fn segment(&self, work: &Work, progress: &Progress) -> Answer<Value> {
+    fn segment(&self, work: &Work, progress: &Progress, pace: &Mutex<Option<Pace>>) -> Answer<Value> {
         let (task, _) = self.check(work)?;
+        let runs = self.store.plan(&work.grid, &task, &work.request.options());
+        let runs = runs.iter().map(|run| (run.cost(), run.patches as u64)).collect();
+        *lock(pace) = Some(Pace::new("inference", runs));
         let image = formats::read(&work.volume, &ReadOptions::default(), progress).map_err(of_formats)?;
         let engine = self.engine()?;
         let outcome =
@@ -253,9 +288,13 @@ impl Worker {
 }
 
 /// A progress that tells the supervisor.
-fn progress(number: u64) -> Progress {
+fn progress(number: u64, pace: Arc<Mutex<Option<Pace>>>) -> Progress {
     let last: Mutex<Option<(String, Instant)>> = Mutex::new(None);
+    let began = Instant::now();
     Progress::new(move |report| {
+        let now = began.elapsed().as_secs_f64();
+        let heard = lock(&pace).as_mut().map(|pace| pace.hear(report.stage, report.done, report.total, now));
+        let (whole, remaining) = heard.unwrap_or_default();
         let mut last = lock(&last);
         let told =
             last.as_ref().is_some_and(|(stage, when)| stage == report.stage && when.elapsed() < TELL_EVERY);
@@ -263,7 +302,8 @@ fn progress(number: u64) -> Progress {
             return;
         }
         *last = Some((report.stage.to_owned(), Instant::now()));
-        say(number, Say::Progress { stage: report.stage.to_owned(), done: report.done, total: report.total });
+        let stage = report.stage.to_owned();
+        say(number, Say::Progress { stage, done: report.done, total: report.total, whole, remaining });
     })
 }
 
@@ -337,7 +377,13 @@ fn of_engine(error: engine::Error) -> Refusal {
         | engine::Error::RuntimeUnusable { .. } => Code::RuntimeMissing,
         _ => Code::SegmentationFailed,
     };
-    Refusal::of(code, &error.into())
+    let refusal = Refusal::of(code, &error.into());
+    // The runtime has no code of its own for this.
+    let words = ["bad_alloc", "bad allocation", "allocate memory", "out of memory"];
+    if code == Code::SegmentationFailed && words.iter().any(|word| refusal.message.contains(word)) {
+        return Refusal::out_of_memory(&refusal.message);
+    }
+    refusal
 }
 
 /// What the readers and writers say.
@@ -355,6 +401,7 @@ pub(super) fn of_formats(error: formats::Error) -> Refusal {
     let code = match error {
         formats::Error::Cancelled(_) => Code::Cancelled,
         formats::Error::DiskFull { .. } => Code::DiskFull,
+        formats::Error::OutOfMemory { .. } => Code::OutOfMemory,
         _ => Code::ImageRefused,
     };
     Refusal::of(code, &error.into())
