@@ -1,13 +1,15 @@
-// DICOM through the browser, and results offered again.
+// DICOM through the browser, results offered again, and Save to PACS: what was saved shows the same voxels when reopened.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { connected, labelsShown, openPanel, openStudy, segment } from './browser.mjs';
-import { compare, world } from './world.mjs';
+import { connected, labelsShown, openPanel, openStudy, press, segment } from './browser.mjs';
+import { compare, python, world } from './world.mjs';
 
 let here;
 let page;
 before(async () => {
-  here = await world(['short']);
+  here = await world(['short', 'dwi']);
   here.configure({ transport: 'relay' });
   const context = await here.context();
   page = await openStudy(context, here.viewer.origin, here.series.short.study);
@@ -29,6 +31,65 @@ test('DICOM relayed with the viewer’s login gives the labels of vesalius segme
   const found = compare(here, 'short', await labelsShown(page));
   assert.deepEqual([found.images, found.differing, found.same_counts], [40, 0, true]);
   assert.ok(found.labelled > 1000);
+});
+
+test('Save to PACS stores a DICOM SEG that another reader reads alike', async () => {
+  await press(page, 'vesalius-save');
+  await page.getByText('Saved to PACS').waitFor({ timeout: 60_000 });
+  const [seg] = await segSeries();
+  const file = path.join(here.scratch, 'seg.dcm');
+  const instances = await (await fetch(`${here.orthanc.root}/series/${seg}/instances`)).json();
+  assert.equal(instances.length, 1);
+  const bytes = await (await fetch(`${here.orthanc.root}/instances/${instances[0].ID}/file`)).arrayBuffer();
+  fs.writeFileSync(file, Buffer.from(bytes));
+  const values = Object.fromEntries((await namesInTable()).map(({ name, value }) => [name, value]));
+  const [names, out] = ['names.json', 'seg.json'].map(name => path.join(here.scratch, name));
+  fs.writeFileSync(names, JSON.stringify(values));
+  const about = JSON.parse(python('check_seg.py', file, here.series.short.folder, names, out));
+  assert.deepEqual([about.type, about.overlapping, about.patient], ['BINARY', false, 'TEST-SHORT']);
+  assert.equal(about.study, here.series.short.study);
+  const [[, parotid]] = Object.entries(about.codes).filter(([name]) => /parotid.gland.left/i.test(name));
+  assert.deepEqual(parotid, ['SCT', '45289007', 'Left', 'AUTOMATIC']);
+  const found = compare(here, 'short', JSON.parse(fs.readFileSync(out, 'utf8')));
+  assert.deepEqual([found.images, found.differing], [40, 0]);
+});
+
+/** Names as DICOM SEG has them. */
+async function namesInTable() {
+  const [job] = (await here.sidecar.ask('jobs')).json;
+  const { json } = await here.sidecar.ask(`jobs/${job.id}/segmentation`);
+  // A label of a segment may be the name or its meaning.
+  return json.segments.flatMap(({ name, value }) => [
+    { name, value },
+    { name: name.replaceAll('_', ' '), value },
+    { name: (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll('_', ' '), value },
+  ]);
+}
+
+async function segSeries() {
+  const found = await fetch(`${here.orthanc.root}/tools/find`, {
+    method: 'POST',
+    body: JSON.stringify({ Level: 'Series', Query: { Modality: 'SEG', StudyInstanceUID: here.series.short.study } }),
+  });
+  return found.json();
+}
+
+test('it is listed at once, and shows the same voxels', async () => {
+  const reopened = await page.evaluate(async study => {
+    const { displaySetService, segmentationService, viewportGridService } = window.services;
+    const set = displaySetService.getActiveDisplaySets().find(({ Modality, load }) => Modality === 'SEG' && load);
+    if (!set) return undefined;
+    for (const { segmentationId } of segmentationService.getSegmentations()) segmentationService.remove(segmentationId);
+    await set.load({ headers: {} });
+    await segmentationService.addSegmentationRepresentation(viewportGridService.getActiveViewportId(), {
+      segmentationId: set.displaySetInstanceUID,
+      type: 'Labelmap',
+    });
+    return study;
+  }, here.series.short.study);
+  assert.ok(reopened, 'the SEG is not in the list of series');
+  const found = compare(here, 'short', await labelsShown(page));
+  assert.deepEqual([found.images, found.differing], [40, 0]);
 });
 
 test('results are offered again when the study is opened again', async () => {
