@@ -84,6 +84,14 @@ def workers(pid):
     return list(map(int, found))
 
 
+def is_alive(pid):
+    """Whether a process runs; one that is dead and was not buried does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class Trial:
     """A server that is killed again and again, and all that it has ever acknowledged."""
 
@@ -120,7 +128,7 @@ class Trial:
     def kill(self):
         """Kills the server or one of its workers; `True` when it was the server, which is started again."""
         children = workers(self.server.process.pid)
-        if children and self.random.random() < 0.5:
+        if children and self.random.random() < 0.6:
             try:
                 os.kill(self.random.choice(children), signal.SIGKILL)
             except ProcessLookupError:
@@ -128,8 +136,10 @@ class Trial:
             return False
         self.server.process.kill()
         self.server.process.wait()
-        time.sleep(0.1)
-        self.orphans += sum(os.path.exists(f"/proc/{child}") for child in children)
+        deadline = time.time() + 2
+        while any(map(is_alive, children)) and time.time() < deadline:
+            time.sleep(0.01)
+        self.orphans += sum(map(is_alive, children))
         began = time.perf_counter()
         self.server = Server(self.binary, self.home)
         self.slowest = max(self.slowest, time.perf_counter() - began)
@@ -220,11 +230,11 @@ class Trial:
             file.unlink()
         path = f"/v1/jobs/{self.done}/labels?format=nifti"
         thread = self.background(lambda: self._get(path))
-        time.sleep(self.random.random() * 0.06)
+        time.sleep(self.random.random() * 0.04)
         self.kill()
         thread.join()
         status, data = self._get(path)
-        whole = gzip.decompress(data)[352:] if status == 200 else b""
+        whole = gzip.decompress(data)[-len(self.labels):] if status == 200 else b""
         self.check(sorted(whole) == sorted(self.labels), f"export: {status}, {len(whole)} bytes")
         return "whole" if whole else str(status)
 
@@ -235,7 +245,7 @@ class Trial:
         status, view = self._post("/v1/models", request)
         self.check(status == 202, f"install: {view}")
         job = view["id"]
-        time.sleep(self.random.random() * 1.2)
+        time.sleep(self.random.random() * 0.8)
         self.kill()
         view = self._ended(job)
         end = (view.get("error") or {}).get("code") or view.get("state")

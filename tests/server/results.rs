@@ -91,7 +91,7 @@ fn every_geometry_and_type_gives_the_labels_of_the_command_line() {
     let sidecar = Sidecar::start(home.path(), &["--device", "cpu"]);
     let path = reference("golden/input/example_ct_sm.nii.gz");
     let image = formats::read(Path::new(&path), &ReadOptions::default(), &Progress::silent()).unwrap().volume;
-    let check = |axes: [[f64; 3]; 3], space: &str, sample: Sample, dtype: &str| {
+    let check = |name: &str, axes: [[f64; 3]; 3], space: &str, sample: Sample, dtype: &str| {
         let grid = Grid::new(image.grid.size, axes, [12.5, -30.25, 700.0]).unwrap();
         let least = if sample == Sample::U8 { 0.0 } else { -1024.0 };
         let voxels = image
@@ -110,8 +110,10 @@ fn every_geometry_and_type_gives_the_labels_of_the_command_line() {
             header["ijk_to_world"] =
                 grid.matrix().concat().into_iter().zip(signs).map(|(m, sign)| m * sign).collect();
         }
-        let job = start(&sidecar, &upload(&sidecar, &header, &bytes), "fastest");
+        let volume = upload(&sidecar, &header, &bytes);
+        let job = start(&sidecar, &volume, "fastest");
         assert_eq!(follow(&sidecar, &job, has_ended)["state"], "done");
+        sidecar.delete(&format!("/v1/volumes/{volume}"));
 
         let (input, output) = (home.path().join("image.nrrd"), home.path().join("seg.seg.nrrd"));
         let source = Source::Memory { modality: None };
@@ -134,17 +136,24 @@ fn every_geometry_and_type_gives_the_labels_of_the_command_line() {
         let expected =
             formats::read_segmentation(&output, &ReadOptions::default(), &Progress::silent()).unwrap();
         let labels = sidecar.get(&format!("/v1/jobs/{job}/labels")).body;
-        assert_eq!(labels, expected.labels.labels.as_slice().unwrap(), "{axes:?} {space} {dtype}");
+        assert_eq!(labels, expected.labels.labels.as_slice().unwrap(), "{name} {space} {dtype}");
     };
-    check([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]], "LPS", Sample::I16, "int16");
-    // Oblique.
-    check([[2.4, 1.8, 0.0], [-1.8, 2.4, 0.0], [0.0, 0.0, 3.0]], "RAS", Sample::I16, "int16");
-    // Left-handed.
-    check([[-3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]], "RAS", Sample::F32, "float32");
-    // Axes exchanged.
-    check([[0.0, 0.0, -3.0], [3.0, 0.0, 0.0], [0.0, 3.0, 0.0]], "LPS", Sample::U8, "uint8");
-    // Sheared, as a tilted gantry makes it.
-    check([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.6, 2.9]], "RAS", Sample::F32, "float32");
+    let geometries = [
+        ("straight", [[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]]),
+        ("oblique", [[2.4, 1.8, 0.0], [-1.8, 2.4, 0.0], [0.0, 0.0, 3.0]]),
+        ("left-handed", [[-3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]]),
+        ("axes exchanged", [[0.0, 0.0, -3.0], [3.0, 0.0, 0.0], [0.0, 3.0, 0.0]]),
+        ("sheared, as a tilted gantry makes it", [[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.6, 2.9]]),
+        ("anisotropic", [[1.7, 0.0, 0.0], [0.0, 2.6, 0.0], [0.0, 0.0, 4.5]]),
+        ("feet first, face down", [[-3.0, 0.0, 0.0], [0.0, -3.0, 0.0], [0.0, 0.0, -3.0]]),
+    ];
+    let types =
+        [("int16", Sample::I16, "LPS"), ("uint8", Sample::U8, "RAS"), ("float32", Sample::F32, "RAS")];
+    for (name, axes) in geometries {
+        for (dtype, sample, space) in types {
+            check(name, axes, space, sample, dtype);
+        }
+    }
 }
 
 #[test]
