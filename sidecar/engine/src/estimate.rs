@@ -145,7 +145,8 @@ mod tests {
         let run = &runs[0];
         let extent: [f64; 3] = [250.0, 256.0, 256.0];
         let plan = nnunet::describe_bytes(ModelStore::embedded("headneck").unwrap()).unwrap().plan;
-        let shape = std::array::from_fn(|a| (extent[a] / plan.spacing[a]).round() as usize);
+        let along = |a: usize| extent[plan.transpose_forward[a]];
+        let shape = std::array::from_fn(|a| (along(a) / plan.spacing[a]).round() as usize);
         assert_eq!(run.shape, shape);
         assert_eq!((run.classes, run.patch_size), (plan.outputs.channels(), plan.patch_size));
         assert!(run.patches >= 1 && run.cost() > 0.0);
