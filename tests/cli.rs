@@ -27,7 +27,7 @@ fn usage_errors_exit_with_2_and_name_the_way_out() {
     check(&["segment", "-i", "a", "-o", "b", "--task", "totl"], 2, "", &["`totl`", "did you mean `total`?"]);
     check(&["segment", "-i", "a", "-o", "b", "-ta", "headneck", "-rs", "brainstm"], 2, "", &["`brainstem`"]);
     check(&["segment", "-i", "a", "-o", "b", "-r"], 2, "", &["`-r`", "pyradiomics"]);
-    check(&["segment", "-i", "a", "-o", "b", "-ot", "dicom_seg"], 2, "", &["cannot be written yet"]);
+    check(&["segment", "-i", "a", "-o", "b", "-ot", "dicom_rtstruct"], 2, "", &["cannot be written yet"]);
     check(&["segment", "-i", "a", "-o", "b", "-ro", "2"], 2, "", &["0 (nearest)"]);
     check(&["segment", "-i", "a", "-o", "b", "--colour"], 2, "", &["--colour"]);
     check(&["models", "install", "totl"], 2, "", &["did you mean `total`?"]);

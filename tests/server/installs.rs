@@ -95,7 +95,9 @@ fn a_model_is_installed_after_a_cancelled_download_and_removed() {
     assert_eq!((&last["state"], &last["progress"]), (&json!("done"), &json!(1.0)), "{last}");
     assert!(parts.is_sorted(), "{parts:?}");
     let starts: Vec<_> = publisher.requests().iter().map(|request| request.start).collect();
-    assert!(starts.len() == 2 && starts[1].is_some_and(|start| start > 0), "it goes on: {starts:?}");
+    // Once after the cancelled half, and again after any connection that a busy machine lost.
+    assert!(starts.len() >= 2 && starts[1..].iter().all(Option::is_some), "it goes on: {starts:?}");
+    assert!(starts.is_sorted() && starts[1] > Some(0), "it goes on: {starts:?}");
     assert_eq!(speed(&sidecar)["installed"], true);
     assert_eq!(refused(&sidecar.get(&format!("/v1/jobs/{job}/labels"))), (409, "job_not_done".into()));
 
