@@ -57,9 +57,9 @@ def import_small_networks(home: Path) -> None:
 class Engine:
     """A server; ends with the test."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *arguments: str) -> None:
         self.home = home
-        command = [binary(), "serve", "--quiet", "--device", "cpu"]
+        command = [binary(), "serve", "--quiet", "--device", "cpu", *arguments]
         self.process = subprocess.Popen(command, env=environment(home), stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         assert line, f"`{' '.join(command)}` ended with {self.process.wait()}"

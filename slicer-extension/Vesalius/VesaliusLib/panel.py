@@ -17,7 +17,7 @@ from .panel_engine import EngineSection
 from .panel_results import ResultsTable, summary
 from .panel_setup import SetupCard, icon
 from .panel_structures import StructuresList
-from .panel_words import seconds_in_words, sentence
+from .panel_words import in_panel, seconds_in_words, sentence
 from .process import NOT_INSTALLED
 from .vesalius import Client, VesaliusError
 from .vesalius.steps import Work
@@ -305,7 +305,7 @@ class Panel:
             ui.detailsButton.checked = False
             return
         ui.errorLabel.text = sentence(error.message)
-        hint = sentence(error.hint)
+        hint = sentence(in_panel(error.hint))
         ui.detailsLabel.text = "\n".join(part for part in (hint, _("Code: {code}").format(code=error.code)) if part)
 
     def _show_outcome(self) -> None:

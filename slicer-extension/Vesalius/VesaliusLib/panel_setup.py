@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from .catalog import Speed, Task
 from .driver import Driver, is_cancellation
 from .line import Line
-from .panel_words import bytes_in_words, seconds_in_words, sentence
+from .panel_words import bytes_in_words, in_panel, seconds_in_words, sentence
 from .process import Engine
 from .vesalius import Cancelled, Client, Progress, VesaliusError
 from .vesalius.steps import Work
@@ -61,7 +61,7 @@ class SetupCard:
         if error.code == "engine_not_installed" and not self._engine.chosen:
             self._show(text, _("Install the engine"), self._install_engine, more=True)
             return
-        told = "<br>".join(html.escape(sentence(part)) for part in (error.message, error.hint) if part)
+        told = "<br>".join(html.escape(sentence(in_panel(part))) for part in (error.message, error.hint) if part)
         if error.code == "version_unsupported":
             self._show(told, _("Update the engine"), self._install_engine, more=True)
         else:
@@ -180,7 +180,7 @@ class SetupCard:
             return self._on_mended()
         text = html.escape(sentence(error.message))
         if error.hint:
-            text += "<br>" + html.escape(sentence(error.hint))
+            text += "<br>" + html.escape(sentence(in_panel(error.hint)))
         self._show(text, _("Try again"), self._action_again, more=self._needed == "engine")
 
     def _action_again(self) -> None:

@@ -5,6 +5,15 @@ from __future__ import annotations
 import math
 from typing import Optional
 
+# What hints of the engine name, and what the same is called here.
+FIELDS = {
+    "`speed: default`": "the resolution `Standard`",
+    "`speed: fast`": "the resolution `Fast`",
+    "`speed: fastest`": "the resolution `Fastest`",
+    "send `force: true`": "tick `Segment anyway`",
+    "send `accept_licence: true`": "press `Accept and install`",
+}
+
 
 def bytes_in_words(count: Optional[float]) -> str:
     """`1.2 GB`; empty where nobody knows."""
@@ -53,6 +62,13 @@ def sentence(text: str) -> str:
         return ""
     text = text[0].upper() + text[1:]
     return text if text[-1] in ".!?:" else text + "."
+
+
+def in_panel(text: str) -> str:
+    """A hint of the engine, which names fields of requests, in the words that stand in the panel."""
+    for field, here in FIELDS.items():
+        text = text.replace(field, here)
+    return text
 
 
 def plural(count: int, one: str, many: str = "") -> str:

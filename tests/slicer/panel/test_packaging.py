@@ -75,29 +75,43 @@ def test_nothing_happens_at_import_and_no_thread_is_made():
             assert not is_call, f"{path.name} does something when it is imported"
 
 
+# Of the catalog's schemas 1.0.1 and 1.0.2: what each field may be. Fields of neither are refused.
+SCHEMA = {
+    "$schema": lambda value: re.fullmatch(r"https://.*/slicer-extension-catalog-entry-schema-v1\.0\.[12]\.json#", value),
+    "category": lambda value: isinstance(value, str) and value,
+    "scm_url": lambda value: isinstance(value, str) and value,
+    "scm_revision": lambda value: isinstance(value, str),
+    "scm_type": lambda value: value in ("git", "local"),
+    "build_dependencies": lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
+    "build_subdirectory": lambda value: isinstance(value, str),
+    "enabled": lambda value: isinstance(value, bool),
+    "tier": lambda value: type(value) is int and value in (1, 3, 5),
+}
+REQUIRED = {"$schema", "category", "scm_url"}
+
+
 def test_the_catalog_entry_is_one():
     entry = json.loads((ROOT / "slicer-extension" / "Vesalius.json").read_text())
-    assert set(entry) == {
-        "$schema",
-        "build_dependencies",
-        "build_subdirectory",
-        "category",
-        "scm_revision",
-        "scm_url",
-        "tier",
-    }
+    assert REQUIRED <= set(entry) <= set(SCHEMA)
+    for field, value in entry.items():
+        assert SCHEMA[field](value), f"{field}: {value}"
     assert entry["category"] == "Segmentation" and not "Vesalius".startswith("Slicer")
     assert re.search(r"project\((\w+)\)", (ROOT / "CMakeLists.txt").read_text()).group(1) == "Vesalius"
     assert entry["scm_url"] == cmake_value("EXTENSION_HOMEPAGE")
 
 
+def test_an_address_that_does_not_exist_yet_leads_nowhere_and_is_told():
+    home = cmake_value("EXTENSION_HOMEPAGE")
+    told = home in (ROOT / "slicer-extension" / "README.md").read_text()
+    # Names in `.invalid` never lead anywhere; a real address needs no explanation.
+    assert re.fullmatch(r"https://[\w.-]+(/[\w./-]+)?", home) and told == home.endswith(".invalid")
+
+
 def test_icon_and_pictures_are_where_the_catalog_looks():
-    home = cmake_value("EXTENSION_HOMEPAGE").replace("https://github.com", "https://raw.githubusercontent.com")
     icon, *pictures = [cmake_value("EXTENSION_ICONURL"), *cmake_value("EXTENSION_SCREENSHOTURLS").split()]
     for url in (icon, *pictures):
-        assert url.startswith(f"{home}/main/")
-        path = ROOT / url[len(f"{home}/main/") :]
-        assert path.stat().st_size < 300_000
+        path = ROOT / url.split("/main/", 1)[1]
+        assert url.startswith("https://") and path.stat().st_size < 300_000
         width, height = png_size(path)
         assert (width, height) == (128, 128) or url != icon
     assert pictures
