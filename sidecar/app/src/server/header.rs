@@ -6,6 +6,7 @@ use formats::dicom::{Source, Told, Withheld};
 use imaging::Grid;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use utoipa::ToSchema;
 
 use super::error::{Answer, Code, Refusal};
 use super::id::is_hexadecimal;
@@ -36,11 +37,12 @@ impl Header {
 }
 
 /// The header of a file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewFile {
     /// `file`.
     #[serde(rename = "format")]
+    #[schema(value_type = String)]
     _format: IgnoredAny,
     /// `application/octet-stream` for a NIfTI, NRRD or DICOM file, `application/zip`, or `multipart/related` with its
     /// boundary for the answer of a DICOMweb server.
@@ -56,6 +58,7 @@ pub(super) struct NewFile {
     pub(super) modality: Option<String>,
     /// Names can tell who the patient is: taken, and forgotten.
     #[serde(default, rename = "name")]
+    #[schema(value_type = Option<String>)]
     _name: IgnoredAny,
 }
 
@@ -86,7 +89,7 @@ impl NewFile {
 }
 
 /// The header of a volume: what `POST /v1/volumes` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewVolume {
     /// `raw`, or left out.
@@ -111,6 +114,7 @@ pub(super) struct NewVolume {
     components: Option<u32>,
     /// Names can tell who the patient is: taken, and forgotten.
     #[serde(default, rename = "name")]
+    #[schema(value_type = Option<String>)]
     _name: IgnoredAny,
     /// SOP Instance UID of each slice k, where a viewer holds a DICOM series.
     #[serde(default)]
@@ -121,7 +125,7 @@ pub(super) struct NewVolume {
 }
 
 /// The only other format.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum RawFormat {
     #[default]
@@ -129,7 +133,7 @@ enum RawFormat {
 }
 
 /// The DICOM series that voxels were decoded from.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewSeries {
     study_instance_uid: String,
@@ -141,11 +145,12 @@ pub(super) struct NewSeries {
     sop_class_uid: Option<String>,
     /// What a derived object repeats, by DICOM keyword: `PatientName`, `PatientID`, `StudyDate`, ...
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
     attributes: BTreeMap<String, Withheld>,
 }
 
 /// Types of samples: those that 3D Slicer holds.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Dtype {
     Uint8,
@@ -175,7 +180,7 @@ impl Dtype {
 }
 
 /// Which way the world's axes point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 enum Space {
     /// Right, anterior, superior: 3D Slicer, NIfTI.
     #[serde(rename = "RAS")]

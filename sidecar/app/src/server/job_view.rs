@@ -1,14 +1,16 @@
 //! A job as clients see it. Fields are added, never renamed.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::error::Refusal;
 use super::id::Id;
 use super::protocol::{Kind, Request};
 
 /// What has become of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = JobState)]
 pub(super) enum State {
     Queued,
     Running,
@@ -25,7 +27,8 @@ impl State {
 }
 
 /// What clients see of a job.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Job)]
 pub(super) struct View {
     pub(super) id: Id,
     /// `segment` or `install`.

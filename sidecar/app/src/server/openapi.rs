@@ -9,8 +9,8 @@ use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, Para
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, Content, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder,
-    Ref, RefOr, Required, ResponseBuilder, Schema, Type,
+    ComponentsBuilder, Content, InfoBuilder, ObjectBuilder, OneOfBuilder, OpenApi, OpenApiBuilder, PathItem,
+    PathsBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -19,7 +19,9 @@ use super::access::{
     SessionOffer, SessionRequest, SessionView,
 };
 use super::error::Refusal;
-use super::{API_MAJOR, API_MINOR, clients, pairing};
+use super::header::{NewFile, NewVolume};
+use super::protocol::{InstallRequest, JobRequest};
+use super::{API_MAJOR, API_MINOR, clients, job_view, pairing, volume_view};
 
 /// The type of JSON.
 const JSON: &str = "application/json";
@@ -34,7 +36,10 @@ fn routes() -> Vec<Route> {
         get("/v1/openapi.json", "This document").gives_some("an OpenAPI document"),
         get("/v1/tasks", "What can be segmented").gives_some("tasks"),
         get("/v1/models", "What is installed").gives_some("models"),
-        post("/v1/models", "Installs the models of a task").takes_some("the task").gives_some("the job"),
+        post("/v1/models", "Installs the models of a task")
+            .takes::<InstallRequest>()
+            .keyed()
+            .gives::<job_view::View>(202),
         delete("/v1/models/{id}", "Removes a model").gives_nothing(),
         post("/v1/session", "The server proves itself")
             .open()
@@ -58,27 +63,30 @@ fn routes() -> Vec<Route> {
         post("/v1/pair/answer", "The user's word").takes::<PairingAnswer>().gives::<pairing::View>(200),
         get("/v1/clients", "Paired pages").gives::<Vec<clients::View>>(200),
         delete("/v1/clients/{id}", "Forgets a paired page; its sessions end at once").gives_nothing(),
-        post("/v1/volumes", "A volume that waits for its voxels")
-            .takes_some("the header")
-            .gives_some("how much is there"),
-        get("/v1/volumes/{id}", "How much of a volume is there").gives_some("how much is there"),
+        post("/v1/volumes", "A volume that waits for its voxels, or a file")
+            .takes_either::<NewVolume, NewFile>()
+            .keyed()
+            .gives::<volume_view::View>(201),
+        get("/v1/volumes/{id}", "How much of a volume is there, and what it is")
+            .gives::<volume_view::View>(200),
         delete("/v1/volumes/{id}", "Forgets a volume").gives_nothing(),
-        put("/v1/volumes/{id}/data", "A piece of the voxels")
+        put("/v1/volumes/{id}/data", "A piece of the voxels or of the file")
             .query("offset", "of the first byte")
             .takes_raw()
-            .gives_some("how much is there"),
+            .gives::<volume_view::View>(200),
         post(
             "/v1/volumes/{id}/complete",
             "The end of a file whose length was not told, or which of its readings to take",
         )
-        .takes_some("the choice")
-        .gives_some("how much is there"),
-        post("/v1/jobs", "Starts a job").takes_some("the job").gives_some("the job"),
+        .takes_some("`resolve`: the keys and values of the choices")
+        .gives::<volume_view::View>(202),
+        post("/v1/jobs", "Starts a job").takes::<JobRequest>().keyed().gives::<job_view::View>(202),
         get("/v1/jobs", "All jobs, the oldest first, or the results of a DICOM series, the newest first")
             .query("series", "a Series Instance UID")
-            .gives_some("jobs"),
-        get("/v1/jobs/{id}", "A job").gives_some("the job"),
-        delete("/v1/jobs/{id}", "Stops a job that has not ended, forgets one that has").gives_some("the job"),
+            .gives::<Vec<job_view::View>>(200),
+        get("/v1/jobs/{id}", "A job").gives::<job_view::View>(200),
+        delete("/v1/jobs/{id}", "Stops a job that has not ended, forgets one that has")
+            .gives::<job_view::View>(202),
         get("/v1/jobs/{id}/events", "A job as it changes, a line of JSON each")
             .gives_raw("application/x-ndjson"),
         get("/v1/jobs/{id}/segmentation", "What was found").gives_some("the table of structures"),
@@ -143,6 +151,21 @@ impl Route {
     fn takes<T: ToSchema>(mut self) -> Route {
         let schema = self.schema::<T>();
         self.takes_content(JSON, Content::new(Some(schema)))
+    }
+
+    /// Is done once for each key, however often it is sent.
+    fn keyed(mut self) -> Route {
+        let parameter = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header);
+        let says = "sent again with the same key, it is not done again";
+        self.operation = self.operation.parameter(parameter.description(Some(says)).schema(Some(text())));
+        self
+    }
+
+    /// Takes JSON of one type or the other.
+    fn takes_either<A: ToSchema, B: ToSchema>(mut self) -> Route {
+        let (one, other) = (self.schema::<A>(), self.schema::<B>());
+        let either = OneOfBuilder::new().item(one).item(other).build();
+        self.takes_content(JSON, Content::new(Some(Schema::OneOf(either))))
     }
 
     /// Takes JSON that is described elsewhere.

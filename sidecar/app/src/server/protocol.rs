@@ -8,6 +8,7 @@ use engine::{Mode, SegmentOptions, Speed};
 use imaging::{Grid, IndexBox};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::error::Refusal;
 use super::id::Id;
@@ -210,7 +211,7 @@ impl Request {
 }
 
 /// Kinds of jobs. Each kind is done one at a time, in a worker of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
     Segment,
@@ -218,13 +219,14 @@ pub(super) enum Kind {
 }
 
 /// What `POST /v1/models` takes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InstallRequest {
     /// A task; also a dataset number or the name of published weights.
     pub(super) task: String,
     /// `default`, `fast` or `fastest`.
     #[serde(default)]
+    #[schema(value_type = String)]
     pub(super) speed: Speed,
     /// Agree to the terms of weights that are not free for every use.
     #[serde(default, alias = "accept_license")]
@@ -232,7 +234,7 @@ pub(super) struct InstallRequest {
 }
 
 /// What `POST /v1/jobs` takes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JobRequest {
     /// A complete volume.
@@ -244,6 +246,7 @@ pub(super) struct JobRequest {
     pub(super) task: String,
     /// `default`, `fast` or `fastest`.
     #[serde(default)]
+    #[schema(value_type = String)]
     pub(super) speed: Speed,
     /// Only these; empty: all.
     #[serde(default)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error::Refusal;
 use super::id::Id;
@@ -10,7 +11,8 @@ use super::protocol::{Image, Images};
 use super::volumes::{Content, Phase, Volume};
 
 /// What clients see of a volume.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Volume)]
 pub(super) struct View {
     id: Id,
     /// `receiving`, `reading`, `ready` or `failed`.
@@ -34,7 +36,8 @@ pub(super) struct View {
 }
 
 /// Where an image lies.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Image)]
 struct ImageView {
     dims: [usize; 3],
     dtype: String,
@@ -47,7 +50,8 @@ struct ImageView {
 }
 
 /// One of several images.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Group)]
 struct GroupView {
     id: String,
     label: String,
