@@ -241,6 +241,8 @@ export class App {
       signal: this.stop.signal,
       report: (stage, fraction, secondsLeft) => {
         if (!this.run) return;
+        // For whoever measures, in the browser's own tools.
+        if (stage !== this.run.stage) performance.mark(`vesalius: ${stage}`);
         Object.assign(this.run, { stage, fraction, secondsLeft });
         this.changed();
       },

@@ -69,9 +69,10 @@ export class Client {
     report?: (sent: number) => void,
   ): Promise<void> {
     let offset = 0;
-    for await (const part of parts) {
+    for await (const part of ahead(parts)) {
       for (let start = 0; start < part.size; start += PIECE) {
-        const body = part.slice(start, start + PIECE, 'application/octet-stream');
+        const isWhole = part.size <= PIECE;
+        const body = isWhole ? part : part.slice(start, start + PIECE);
         await this.send(`${path}?offset=${offset}`, { method: 'PUT', body, signal });
         offset += body.size;
         report?.(offset);
@@ -123,6 +124,27 @@ async function refusal(response: Response): Promise<Error> {
   // A reverse proxy answers 502 to 504 for a sidecar that is not there.
   if (response.status >= 502 && response.status <= 504) return new Unreachable(`HTTP ${response.status}`);
   return new Refusal(response.status, 'unknown', `the answer was HTTP ${response.status}`, '');
+}
+
+/** The same, each asked for while the one before it is used. */
+async function* ahead<T>(values: AsyncIterable<T>): AsyncGenerator<T> {
+  const iterator = values[Symbol.asyncIterator]();
+  const next = () => {
+    const asked = iterator.next();
+    // It is heard below; until then it is nobody's.
+    asked.catch(() => undefined);
+    return asked;
+  };
+  try {
+    for (let coming = next(); ; ) {
+      const { done, value } = await coming;
+      if (done) return;
+      coming = next();
+      yield value;
+    }
+  } finally {
+    void iterator.return?.();
+  }
 }
 
 /** The pieces of a body, as they come. */

@@ -16,7 +16,7 @@ export interface Shown {
   skippedPanes: number;
 }
 
-/** Slices copied before the viewer gets its turn. */
+/** Slices made before the viewer gets its turn. */
 const TURN = 16;
 
 /**
@@ -34,12 +34,16 @@ export async function show(
 ): Promise<Shown> {
   const { cornerstone, cornerstoneTools } = host.libraries();
   const imageIds = slices.map(slice => slice.imageId);
-  const derived = cornerstone.imageLoader.createAndCacheDerivedLabelmapImages(imageIds);
-  for (const [n, image] of derived.entries()) {
-    const k = order[n];
-    const target = image.voxelManager.getScalarData() as Uint8Array;
-    if (k !== undefined) target.set(labels.subarray(k * target.length, (k + 1) * target.length));
-    if (n % TURN === TURN - 1) await pause();
+  const derived: string[] = [];
+  for (let start = 0; start < imageIds.length; start += TURN) {
+    const some = imageIds.slice(start, start + TURN);
+    for (const image of cornerstone.imageLoader.createAndCacheDerivedLabelmapImages(some)) {
+      const k = order[derived.length];
+      const target = image.voxelManager.getScalarData() as Uint8Array;
+      if (k !== undefined) target.set(labels.subarray(k * target.length, (k + 1) * target.length));
+      derived.push(image.imageId);
+    }
+    await pause();
   }
   const segmentationId = `vesalius-${nonce().slice(0, 22)}`;
   const volume = volumeId && cornerstone.cache.getVolume(volumeId) ? { referencedVolumeId: volumeId } : {};
@@ -48,7 +52,7 @@ export async function show(
     segmentationId,
     representation: {
       type: 'Labelmap',
-      data: { imageIds: derived.map(image => image.imageId), referencedImageIds: imageIds, ...volume },
+      data: { imageIds: derived, referencedImageIds: imageIds, ...volume },
     },
     config: {
       label: title,

@@ -29,7 +29,10 @@ export interface Sent {
 export type Report = (stage: string, fraction?: number) => void;
 
 /** Time between two questions whether the sidecar has read all. */
-const ASK_EVERY = 250;
+const ASK_EVERY = 100;
+
+/** DICOM passed on at a time: the page is held while it puts a piece together. */
+const RELAY_BYTES = 4 << 20;
 
 interface Job {
   host: Host;
@@ -91,8 +94,17 @@ function webRoot(host: Host): string | undefined {
   return root ? new URL(root, document.baseURI).href.replace(/\/+$/, '') : undefined;
 }
 
+/** DICOM as it comes from the archive. */
+interface Stream {
+  /** With the boundary between its parts. */
+  type: string;
+  /** In all, where the archive says so. */
+  bytes: number | undefined;
+  pieces: AsyncGenerator<Blob>;
+}
+
 /** All images of a series as the archive has them (WADO-RS, PS3.18 10.4). */
-async function fetchSeries({ host, series, signal, report }: Job, root: string): Promise<Blob> {
+async function fetchSeries({ host, series, signal }: Job, root: string): Promise<Stream> {
   const quote = host.dataSource()?.getConfig?.().omitQuotationForMultipartRequest ? '' : '"';
   const response = await fetch(`${root}/studies/${series.studyUid}/series/${series.seriesUid}`, {
     headers: {
@@ -108,28 +120,62 @@ async function fetchSeries({ host, series, signal, report }: Job, root: string):
   if (!response.ok || !type.startsWith('multipart/related') || !response.body) {
     throw new NotGiven(`The archive did not give the series (HTTP ${response.status}).`);
   }
-  const reader = response.body.getReader();
-  const pieces: BlobPart[] = [];
-  let received = 0;
-  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
-    pieces.push(piece.value as BlobPart);
-    received += piece.value.byteLength;
-    report(`Fetching images, ${(received / 1e6).toFixed(0)} MB`);
-  }
-  return new Blob(pieces, { type });
+  // A length of compressed bytes says nothing about those that arrive here.
+  const isPlain = !response.headers.get('content-encoding');
+  const bytes = isPlain ? Number(response.headers.get('content-length')) || undefined : undefined;
+  return { type, bytes, pieces: gathered(response.body.getReader(), signal) };
 }
 
-/** Passes DICOM on, and waits until the sidecar has read it. */
-async function relay({ client, signal, report }: Job, dicom: Blob): Promise<Sent> {
+/** The pieces of an answer, gathered to some that are worth a request. */
+async function* gathered(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Blob> {
+  let [pieces, bytes]: [BlobPart[], number] = [[], 0];
+  for (;;) {
+    const { done, value } = await reader.read().catch(error => {
+      if (signal.aborted) throw error;
+      throw new NotGiven('The archive broke off.');
+    });
+    if (value) {
+      pieces.push(value as BlobPart);
+      bytes += value.byteLength;
+    }
+    if (bytes && (done || bytes >= RELAY_BYTES)) {
+      yield new Blob(pieces);
+      [pieces, bytes] = [[], 0];
+    }
+    if (done) return;
+  }
+}
+
+/** Passes DICOM on while it comes, and waits until the sidecar has read it. */
+async function relay({ client, signal, report }: Job, dicom: Stream): Promise<Sent> {
+  const { type, bytes } = dicom;
   const created = await client.json<VolumeView>('/v1/volumes', {
     method: 'POST',
-    body: { format: 'file', content_type: dicom.type, bytes: dicom.size },
+    body: { format: 'file', content_type: type, ...(bytes && { bytes }) },
     signal,
   });
   const path = `/v1/volumes/${created.id}`;
-  await client.upload(`${path}/data`, once(dicom), signal, sent =>
-    report('Sending images', sent / dicom.size),
-  );
+  try {
+    await client.upload(`${path}/data`, dicom.pieces, signal, sent =>
+      report(
+        bytes ? 'Sending images' : `Sending images, ${(sent / 1e6).toFixed(0)} MB`,
+        bytes && sent / bytes,
+      ),
+    );
+    if (!bytes) await client.json(`${path}/complete`, { method: 'POST', body: {}, signal });
+    return await read(client, path, signal, report);
+  } catch (error) {
+    // What will not be used need not wait an hour there.
+    client.json(path, { method: 'DELETE' }).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Waits until the sidecar has read the images. */
+async function read(client: Client, path: string, signal: AbortSignal, report: Report): Promise<Sent> {
   for (;;) {
     const view = await client.json<VolumeView>(path, { signal });
     if (view.state === 'failed' && view.error) {
@@ -180,8 +226,4 @@ async function create(
   signal: AbortSignal,
 ): Promise<VolumeView> {
   return client.json<VolumeView>('/v1/volumes', { method: 'POST', body, signal });
-}
-
-async function* once<T>(value: T): AsyncGenerator<T> {
-  yield value;
 }

@@ -4,6 +4,7 @@
 
 The same anatomy lies in the same place of the patient in `hfs`, `ffs`, `prone`, `reversed`; only how slices cut, name and
 order it differs. All but `hfs` are a part of it, to save time. Voxels are moved, never interpolated, so that each value can be traced.
+`large` has the size of a CT of the trunk, 512 x 512 x 300.
 """
 
 from __future__ import annotations
@@ -149,6 +150,14 @@ def diffusion() -> list[dict]:
     return [{"stack": Stack(values, origin, steps), "b": b} for b, values in ((0, low), (1000, high))]
 
 
+def large(stack: Stack) -> Stack:
+    """The same anatomy in four times as many pixels across, 300 slices of a third of a millimetre, and noise as of a scanner."""
+    voxels = stack.voxels.repeat(4, 1).repeat(4, 2).repeat(-(-300 // len(stack.voxels)), 0)[:300]
+    noise = np.random.default_rng(1).integers(-12, 13, voxels.shape, dtype=np.int16)
+    scale = np.array([4.0, 4.0, len(voxels) / len(stack.voxels)])
+    return Stack(np.clip(voxels + noise, -1024, 3071), stack.origin, stack.steps / scale[:, None])
+
+
 def make(folder: Path, names: list[str]) -> None:
     """Writes the series of these names; all without names."""
     ct = example()
@@ -160,6 +169,7 @@ def make(folder: Path, names: list[str]) -> None:
         "oblique": lambda: write(folder, "oblique", [{"stack": part.turned((9, -7, 5))}], "CT", "HFS"),
         "reversed": lambda: write(folder, "reversed", [{"stack": part}], "CT", "HFS", backwards=True),
         "short": lambda: write(folder, "short", [{"stack": ct.cut(40, 80)}], "CT", "HFS"),
+        "large": lambda: write(folder, "large", [{"stack": large(ct)}], "CT", "HFS"),
         "one": lambda: write(folder, "one", [{"stack": ct.cut(60, 61)}], "CT", "HFS"),
         "dwi": lambda: write(folder, "dwi", diffusion(), "MR", "HFS"),
     }

@@ -71,9 +71,10 @@ input.code { font: 500 14px ui-monospace, "DejaVu Sans Mono", monospace; letter-
 .segmented button[aria-pressed=true] { background: var(--hover); color: var(--text); }
 .segmented small { display: block; font-size: 11px; opacity: .8; }
 .track { height: 6px; border-radius: 3px; background: #000; overflow: hidden; }
-.track div { height: 100%; border-radius: 3px; background: var(--blue); transition: width .3s; }
-.track.unknown div { width: 30%; animation: slide 1.4s ease-in-out infinite alternate; }
-@keyframes slide { from { margin-left: 0 } to { margin-left: 70% } }
+.track div { height: 100%; border-radius: 3px; background: var(--blue); }
+/* In steps: each is a frame of the whole window, which is slow where there is no graphics card. */
+.track.unknown div { width: 30%; animation: slide 3s steps(7) infinite alternate; }
+@keyframes slide { to { margin-left: 80% } }
 @media (prefers-reduced-motion: reduce) { .track.unknown div { animation: none; width: 100%; opacity: .5; } }
 .numbers { font-variant-numeric: tabular-nums; }
 .card { border-left: 3px solid var(--soft); padding: 6px 8px; background: #000; border-radius: 0 4px 4px 0; display: flex; flex-direction: column; gap: 6px; }

@@ -64,10 +64,10 @@ export async function startOrthanc(folder) {
   };
   const config = path.join(folder, 'orthanc.json');
   fs.writeFileSync(config, JSON.stringify(settings));
-  const { stop } = start(process.env.ORTHANC ?? 'Orthanc', [config], path.join(folder, 'orthanc.log'));
+  const { child, stop } = start(process.env.ORTHANC ?? 'Orthanc', [config], path.join(folder, 'orthanc.log'));
   const root = `http://127.0.0.1:${port}`;
   await until(async () => (await fetch(`${root}/system`)).ok, 'Orthanc starts');
-  return { port, root, stop };
+  return { port, root, stop, pid: child.pid };
 }
 
 /** Stores the images of a folder. */
