@@ -29,6 +29,18 @@ pub(crate) fn of(provenance: &Value) -> Making {
     }
 }
 
+/// The same of a result that a person has worked on, if `is_edited`; null provenance is no network's.
+pub(crate) fn corrected(provenance: &Value, is_edited: bool) -> Making {
+    let making = of(provenance);
+    match (provenance.is_null(), is_edited) {
+        (true, _) => Making { by: By::Person, description: "Vesalius corrections".to_owned(), ..making },
+        (false, true) => {
+            Making { by: By::Both, description: format!("{}, corrected", making.description), ..making }
+        }
+        (false, false) => making,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +55,15 @@ mod tests {
         let expected = "model=a sha256=0123456789; model=b sha256=ff; options={\"speed\":\"fast\"}";
         assert_eq!(making.parameters, expected);
         assert_eq!(of(&Value::Null).algorithm, "unknown");
+    }
+
+    #[test]
+    fn a_person_is_named_where_one_has_worked() {
+        let provenance = json!({"task": "total", "version": "0.1.0"});
+        let by = |provenance: &Value, is_edited| corrected(provenance, is_edited).by;
+        assert_eq!(by(&provenance, false), By::Program);
+        assert_eq!(by(&provenance, true), By::Both);
+        assert_eq!(by(&Value::Null, true), By::Person);
+        assert_eq!(corrected(&provenance, true).description, "Vesalius total, corrected");
     }
 }

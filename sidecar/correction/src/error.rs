@@ -50,6 +50,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// Bytes that are no second choice of a network for this image.
+    #[error("{found} bytes, where a second choice for every voxel and its margin take {expected}")]
+    NotARunnerUp {
+        /// How many there are.
+        found: usize,
+        /// Two for each voxel.
+        expected: usize,
+    },
     /// A delta for other labels than these.
     #[error("the delta belongs to other labels: {found} stands where it expects {expected}")]
     OtherLabels {

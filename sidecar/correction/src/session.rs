@@ -3,6 +3,7 @@
 mod steps;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use imaging::{LabelMap, Progress};
 
@@ -43,7 +44,7 @@ pub struct Session {
     labels: LabelMap,
     counts: [u64; 256],
     limits: Limits,
-    runner_up: Option<RunnerUp>,
+    runner_up: Option<Arc<RunnerUp>>,
     history: History,
     /// The newest prompt's answer, for the wheel; forgotten by a restart, and found again when needed.
     answer: Option<Answer>,
@@ -69,7 +70,7 @@ impl Session {
             labels,
             counts,
             limits: Limits::default(),
-            runner_up,
+            runner_up: runner_up.map(Arc::new),
             history: History::new(BUDGET),
             answer: None,
             statuses: BTreeMap::new(),
@@ -110,6 +111,18 @@ impl Session {
     #[must_use]
     pub fn labels(&self) -> &LabelMap {
         &self.labels
+    }
+
+    /// Voxels of each label.
+    #[must_use]
+    pub fn counts(&self) -> &[u64; 256] {
+        &self.counts
+    }
+
+    /// The network's second choice, where it is known.
+    #[must_use]
+    pub fn runner_up(&self) -> Option<&Arc<RunnerUp>> {
+        self.runner_up.as_ref()
     }
 
     /// How many changes were made so far.
@@ -186,7 +199,7 @@ impl Session {
     ///
     /// [`Error::Cancelled`].
     pub fn suspicious(&self, most: usize, progress: &Progress) -> Result<Vec<Place>> {
-        let mut places = suspicious(&self.labels, self.runner_up.as_ref(), progress)?;
+        let mut places = suspicious(&self.labels, self.runner_up.as_deref(), progress)?;
         places.retain(|place| self.status(place.label) != Status::Accepted);
         places.truncate(most);
         Ok(places)

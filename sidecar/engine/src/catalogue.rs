@@ -122,8 +122,10 @@ pub fn segments(task: &Task) -> Vec<Segment> {
     name_and_value.map(|(name, value)| segment(name, value, task.colors.get(name).copied())).collect()
 }
 
-/// One structure; a colour given by the task wins over the table's, an unknown structure gets one of its own.
-fn segment(name: &str, value: u8, color: Option<[u8; 3]>) -> Segment {
+/// One structure with its codes, where the name is known; a colour that is given wins over the table's, and an unknown
+/// structure gets one of its own.
+#[must_use]
+pub fn segment(name: &str, value: u8, color: Option<[u8; 3]>) -> Segment {
     let known = structures().get(name);
     Segment {
         value,

@@ -57,6 +57,10 @@ pub(crate) enum Code {
     DiskFull,
     Cancelled,
     Interrupted,
+    Stale,
+    Forgotten,
+    Invalid,
+    Locked,
 }
 
 impl Code {
@@ -81,7 +85,9 @@ impl Code {
             | Code::ModelUnavailable
             | Code::LicenceNotAccepted
             | Code::Cancelled
-            | Code::Interrupted => 409,
+            | Code::Interrupted
+            | Code::Stale => 409,
+            Code::Forgotten => 410,
             Code::LengthRequired => 411,
             Code::TooLarge | Code::NeedsTooMuchMemory => 413,
             Code::UnsupportedMediaType => 415,
@@ -93,7 +99,9 @@ impl Code {
             | Code::ModalityMismatch
             | Code::InvalidRegion
             | Code::ImageRefused
-            | Code::Ambiguous => 422,
+            | Code::Ambiguous
+            | Code::Invalid => 422,
+            Code::Locked => 423,
             Code::VersionUnsupported => 426,
             Code::QueueFull | Code::TooManyAttempts => 429,
             Code::HeadersTooLarge => 431,

@@ -26,6 +26,8 @@ use super::{API_MAJOR, API_MINOR};
 const MOST_HEADER_BYTES: usize = 16 << 10;
 /// Most bytes of a JSON body: the header of a volume may name 4096 slices.
 const MOST_JSON_BYTES: u64 = 512 << 10;
+/// Most bytes of a JSON body for a session: what a viewer's own brush has changed.
+const MOST_CHANGES_BYTES: u64 = 8 << 20;
 /// Most bytes of a JSON body from somebody who has shown no token.
 const MOST_STRANGERS_BYTES: u64 = 1 << 10;
 /// The header by which a client says which API it was written for.
@@ -122,7 +124,12 @@ impl Policy {
             ));
         }
         check_version(headers)?;
-        check_body(head, if is_open { MOST_STRANGERS_BYTES } else { MOST_JSON_BYTES })?;
+        let most = match is_open {
+            true => MOST_STRANGERS_BYTES,
+            false if path.starts_with("/v1/sessions/") => MOST_CHANGES_BYTES,
+            false => MOST_JSON_BYTES,
+        };
+        check_body(head, most)?;
         Ok(Passage::To(caller))
     }
 

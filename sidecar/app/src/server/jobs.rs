@@ -159,6 +159,11 @@ impl Job {
         lock(&self.record).request.kind()
     }
 
+    /// What it was asked to do.
+    pub(super) fn request(&self) -> Request {
+        lock(&self.record).request.clone()
+    }
+
     /// Takes the job out of the queue's count, and gives the order for its worker.
     pub(super) fn start(&self) -> Option<Ask> {
         let mut task = lock(&self.task);
@@ -349,12 +354,12 @@ impl Jobs {
 }
 
 /// A series is known again by this, and nobody can be known by it.
-fn digest(bytes: &[u8]) -> String {
+pub(super) fn digest(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
 /// Tells whether the same was asked again.
-fn fingerprint(request: &Request) -> Answer<String> {
+pub(super) fn fingerprint(request: &impl Serialize) -> Answer<String> {
     serde_json::to_vec(request).map(|bytes| digest(&bytes)).map_err(|_| Refusal::internal())
 }
 

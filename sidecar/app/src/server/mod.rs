@@ -5,7 +5,9 @@
 //! * `connections`: the accept loop, with its limits; `gate`: who may speak; `routes`: what there is to ask; `openapi`: the
 //!   same for programs.
 //! * `access`: how programs and web pages are let in; `pairing`, `clients`, `sessions`, `proof`, `origin`, `owners`: its parts.
-//! * `header`, `volumes`, `upload`, `reading`: what clients send; `jobs`, `runner`: the queue and its journal.
+//! * `header`, `volumes`, `upload`, `reading`: what clients send; `jobs`, `runner`: the queue and its journal; `results`:
+//!   what a job leaves.
+//! * `correcting`: sessions in which a segmentation is corrected, their journals, and the worker's side of them.
 //! * `supervisor`, `protocol`, `worker`, `reader`, `installer`, `limits`, `pace`: this process starts and watches others that read files and run
 //!   networks. No parser and no network runs here.
 //! * `local`: the command line as a client; `rendezvous`: how viewers find the server; `error`: the table of refusals.
@@ -14,6 +16,7 @@ mod access;
 mod admission;
 mod clients;
 mod connections;
+mod correcting;
 mod error;
 mod gate;
 mod header;
@@ -33,6 +36,7 @@ mod protocol;
 mod reader;
 mod reading;
 mod rendezvous;
+mod results;
 mod routes;
 mod runner;
 mod sessions;
@@ -57,6 +61,7 @@ use crate::{Error, Result, output};
 use access::Access;
 use clients::Clients;
 pub(crate) use clients::now;
+use correcting::Corrections;
 use error::{Answer, Code, Refusal};
 use gate::Policy;
 pub(crate) use id::Id as ClientId;
@@ -83,6 +88,8 @@ const API_MINOR: u32 = 0;
 const PORT: u16 = 38_917;
 /// Voxels and results that nobody asks for are deleted after this.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
+/// Corrections are a person's work, and stay for longer.
+const FORGET_CORRECTIONS_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A worker that nobody needs gives its memory back after this.
 const RETIRE_AFTER: Duration = Duration::from_secs(600);
 /// A reader holds no models, and is started quickly.
@@ -111,6 +118,9 @@ struct Server {
     reader: Supervisor,
     /// Installs models.
     installer: Supervisor,
+    /// Holds sessions of corrections.
+    corrector: Supervisor,
+    corrections: Corrections,
     /// Held by the reading under way.
     reading: tokio::sync::Mutex<()>,
     closing: watch::Sender<bool>,
@@ -151,6 +161,8 @@ async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
         supervisor: Supervisor::new(spool.join("scratch-supervisor")),
         reader: Supervisor::new(spool.join("scratch-reader")),
         installer: Supervisor::new(spool.join("scratch-installer")),
+        corrector: Supervisor::new(spool.join("scratch-corrector")),
+        corrections: Corrections::open(rendezvous.corrections())?,
         reading: tokio::sync::Mutex::new(()),
         closing: watch::Sender::new(false),
         last_seen: Mutex::new(Instant::now()),
@@ -178,7 +190,7 @@ async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
     // The journal says that a job runs; the next start will tell that it was interrupted.
     runners.iter().for_each(tokio::task::JoinHandle::abort);
     keeper.abort();
-    for worker in [&server.supervisor, &server.reader, &server.installer] {
+    for worker in [&server.supervisor, &server.reader, &server.installer, &server.corrector] {
         worker.kill().await;
     }
     Ok(())
@@ -255,12 +267,14 @@ async fn keep_house(server: Arc<Server>, exit_when_idle: Option<Duration>) {
         let _ = blocking(move || {
             swept.jobs.expire(FORGET_AFTER);
             swept.volumes.expire(FORGET_AFTER);
+            swept.corrections.expire(FORGET_CORRECTIONS_AFTER);
             Ok(())
         })
         .await;
         server.supervisor.retire(RETIRE_AFTER).await;
         server.reader.retire(RETIRE_READER_AFTER).await;
         server.installer.retire(RETIRE_READER_AFTER).await;
+        server.corrector.retire(RETIRE_AFTER).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The API as an OpenAPI document, made of the very types that the routes read and write.
 //!
-//! A new route gets a line in [`routes`]; a system test compares that list with the router, and the document with
+//! A new route gets a line in [`routes`] or [`corrections`]; a system test compares that list with the router, and the document with
 //! `tests/golden/openapi.json`.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ use super::access::{
     PairingAnswer, PairingBegin, PairingConfirm, PairingPending, PairingRequest, SessionConfirm,
     SessionOffer, SessionRequest, SessionView,
 };
+use super::correcting::bodies;
 use super::error::Refusal;
 use super::header::{NewFile, NewVolume};
 use super::protocol::{InstallRequest, JobRequest};
@@ -92,6 +93,37 @@ fn routes() -> Vec<Route> {
         get("/v1/jobs/{id}/segmentation", "What was found").gives_some("the table of structures"),
         get("/v1/jobs/{id}/labels", "One byte a voxel, in the input's own grid and order, or a file")
             .query("format", "`nifti` or `seg.nrrd`")
+            .gives_raw(BYTES),
+    ]
+}
+
+/// The routes of corrections.
+fn corrections() -> Vec<Route> {
+    vec![
+        post("/v1/sessions", "Begins to correct a segmentation")
+            .takes::<bodies::NewSession>()
+            .keyed()
+            .gives::<bodies::View>(201),
+        get("/v1/sessions", "All sessions, or those of a DICOM series, the newest first")
+            .query("series", "a Series Instance UID")
+            .gives::<Vec<bodies::Summary>>(200),
+        get("/v1/sessions/{id}", "A session").gives::<bodies::View>(200),
+        delete("/v1/sessions/{id}", "Forgets a session, its labels and its history").gives_nothing(),
+        post("/v1/sessions/{id}/operations", "Changes something; sent again, it changes nothing more")
+            .takes::<bodies::Operation>()
+            .gives::<bodies::Done>(200),
+        post("/v1/sessions/{id}/hover", "What a prompt would do at least; ends an older request")
+            .takes::<bodies::Hover>()
+            .gives::<bodies::Ghost>(200),
+        get("/v1/sessions/{id}/events", "The events after a revision, a line of JSON each")
+            .query("since", "the revision; 0 when left out")
+            .query("wait", "seconds to wait for one, 30 at most")
+            .gives_raw("application/x-ndjson"),
+        get("/v1/sessions/{id}/suspicious", "Places that deserve a look, the gravest first")
+            .query("most", "20 when left out")
+            .gives::<bodies::Suspicious>(200),
+        get("/v1/sessions/{id}/labels", "One byte a voxel, in the volume's own grid and order, or a file")
+            .query("format", "`nifti`, `seg.nrrd` or `dicom-seg`")
             .gives_raw(BYTES),
     ]
 }
@@ -242,7 +274,7 @@ pub(super) fn document() -> OpenApi {
     let mut found = vec![("Refusal".to_owned(), Refusal::schema())];
     Refusal::schemas(&mut found);
     let mut items: BTreeMap<&'static str, PathItem> = BTreeMap::new();
-    for route in routes() {
+    for route in routes().into_iter().chain(corrections()) {
         found.extend(route.schemas);
         let refusal = Content::new(Some(Ref::from_schema_name("Refusal")));
         let refused = ResponseBuilder::new().description("refused").content(JSON, refusal);

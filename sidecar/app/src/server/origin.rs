@@ -13,7 +13,7 @@ const METHODS: &str = "GET, POST, PUT, DELETE";
 /// Headers that pages may send.
 const TAKEN: &str = "authorization, content-type, idempotency-key, x-vesalius-api";
 /// Headers that pages may read, besides those that they always may.
-const SHOWN: &str = "retry-after, content-disposition";
+const SHOWN: &str = "retry-after, content-disposition, x-vesalius-revision";
 /// Seconds for which a browser need not ask again; Chromium's longest.
 const PREFLIGHT_LASTS: &str = "7200";
 

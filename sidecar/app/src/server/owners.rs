@@ -1,5 +1,5 @@
-//! Whose job is whose: a page is shown the jobs that pages of its own origin started, and no others. Nobody can guess
-//! the names of jobs and volumes, so that what is not shown cannot be asked for. Programs of this computer see all.
+//! Whose job is whose: a page is shown the jobs and sessions that pages of its own origin began, and no others. Nobody
+//! can guess the names of jobs, sessions and volumes, so that what is not shown cannot be asked for. Programs of this computer see all.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,8 +14,8 @@ use super::origin::Origin;
 
 /// Jobs that are remembered: many times those that are kept.
 const MOST: usize = 4096;
-/// Where jobs are started and listed.
-const JOBS: &str = "/v1/jobs";
+/// Where jobs and sessions are begun and listed.
+const OWNED: [&str; 2] = ["/v1/jobs", "/v1/sessions"];
 
 /// What pages have started since the server did.
 #[derive(Default)]
@@ -33,8 +33,9 @@ impl Owners {
         asked: (&Method, &str),
         response: Response,
     ) -> Response {
-        let is_about_jobs = asked == (&Method::POST, JOBS) || asked == (&Method::GET, JOBS);
-        if !is_about_jobs || !response.status().is_success() {
+        let (method, path) = asked;
+        let is_owned = OWNED.contains(&path) && [Method::POST, Method::GET].contains(method);
+        if !is_owned || !response.status().is_success() {
             return response;
         }
         let (head, body) = response.into_parts();
@@ -79,7 +80,7 @@ mod tests {
 
     async fn shown(owners: &Owners, origin: &str, method: &Method, body: &Value) -> Value {
         let response = warp::reply::json(body).into_response();
-        let shown = owners.shown(&origin.parse().unwrap(), (method, JOBS), response).await;
+        let shown = owners.shown(&origin.parse().unwrap(), (method, OWNED[0]), response).await;
         serde_json::from_slice(&shown.into_body().collect().await.unwrap().to_bytes()).unwrap()
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::correcting::Correct;
 use super::error::Refusal;
 use super::id::Id;
 
@@ -53,6 +54,8 @@ pub(super) enum Ask {
         /// Into which.
         format: Format,
     },
+    /// Something about a session of corrections.
+    Correct(Correct),
     /// Stops the order of that number within one patch.
     Cancel {
         /// Which.

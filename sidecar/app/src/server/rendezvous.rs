@@ -73,6 +73,11 @@ impl Rendezvous {
         self.folder.join("spool")
     }
 
+    /// The folder of corrections.
+    pub(super) fn corrections(&self) -> PathBuf {
+        self.spool().join("corrections")
+    }
+
     /// Paired web pages.
     pub(super) fn clients(&self) -> PathBuf {
         self.folder.join("clients.json")

@@ -22,7 +22,7 @@ use super::job_view::State;
 use super::jobs::Job;
 use super::protocol::{Ask, Format, InstallRequest, JobRequest, Kind, LABELS, TABLE};
 use super::rendezvous::Api;
-use super::{Server, access, openapi};
+use super::{Server, access, correcting, openapi};
 
 /// Time for a JSON body, which is short.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
@@ -84,7 +84,9 @@ pub(super) fn routes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
         .unify()
         .or(jobs(Arc::clone(&server)))
         .unify()
-        .or(results(server))
+        .or(results(Arc::clone(&server)))
+        .unify()
+        .or(correcting::routes(&server))
         .unify()
         .recover(|rejection| async move { Ok::<_, Infallible>(rejected(&rejection).response()) })
         .unify()
@@ -92,12 +94,12 @@ pub(super) fn routes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
 }
 
 /// The key under which a request is done once, however often it is sent.
-fn key() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Clone {
+pub(super) fn key() -> impl Filter<Extract = (Option<String>,), Error = Rejection> + Clone {
     warp::header::optional::<String>("idempotency-key")
 }
 
 /// Checks a key: a line that a header can hold, and no longer than any sane one.
-fn checked(key: Option<String>) -> Answer<Option<String>> {
+pub(super) fn checked(key: Option<String>) -> Answer<Option<String>> {
     let is_sane =
         |key: &String| (1..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
     if key.as_ref().is_some_and(|key| !is_sane(key)) {
@@ -294,7 +296,7 @@ pub(super) async fn from_json<T: DeserializeOwned, B: Buf>(
 }
 
 /// A job with a result.
-fn done(job: Arc<Job>) -> Answer<Arc<Job>> {
+pub(super) fn done(job: Arc<Job>) -> Answer<Arc<Job>> {
     match job.view().state {
         State::Done if job.kind() == Kind::Segment => Ok(job),
         _ => Err(Refusal::new(
@@ -306,7 +308,7 @@ fn done(job: Arc<Job>) -> Answer<Arc<Job>> {
 }
 
 /// A file of the spool, streamed.
-async fn file(path: PathBuf, kind: &'static str) -> Answer<Response> {
+pub(super) async fn file(path: PathBuf, kind: &'static str) -> Answer<Response> {
     let spool = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => Refusal::not_found("result"),
         _ => Refusal::spool(&error),

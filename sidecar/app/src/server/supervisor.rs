@@ -74,6 +74,23 @@ impl Conversation {
     pub(super) async fn next(&mut self) -> Heard {
         self.words.recv().await.unwrap_or_else(|| Heard::Died(died("the worker ended")))
     }
+
+    /// What an order comes to that takes seconds at most.
+    pub(super) async fn answer(mut self) -> Answer<Value> {
+        let answer = async {
+            loop {
+                match self.next().await {
+                    Heard::Say(Say::Progress { .. }) => {}
+                    Heard::Say(Say::Answer(value)) => return Ok(value),
+                    Heard::Say(Say::Refused(refusal)) => return Err(refusal),
+                    Heard::Died(refusal) => return Err(refusal),
+                }
+            }
+        };
+        tokio::time::timeout(ANSWER_WITHIN, answer).await.unwrap_or_else(|_| {
+            Err(Refusal::new(Code::WorkerSilent, "the worker gave no answer for a minute", "try again"))
+        })
+    }
 }
 
 impl Supervisor {
@@ -116,20 +133,7 @@ impl Supervisor {
     }
 
     async fn ask_once(&self, ask: Ask) -> Answer<Value> {
-        let mut conversation = self.order(ask).await?;
-        let answer = async {
-            loop {
-                match conversation.next().await {
-                    Heard::Say(Say::Progress { .. }) => {}
-                    Heard::Say(Say::Answer(value)) => return Ok(value),
-                    Heard::Say(Say::Refused(refusal)) => return Err(refusal),
-                    Heard::Died(refusal) => return Err(refusal),
-                }
-            }
-        };
-        tokio::time::timeout(ANSWER_WITHIN, answer).await.unwrap_or_else(|_| {
-            Err(Refusal::new(Code::WorkerSilent, "the worker gave no answer for a minute", "try again"))
-        })
+        self.order(ask).await?.answer().await
     }
 
     /// Ends the worker now, whatever it does.

@@ -10,19 +10,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::{Engine, ModelStore, Runtime, RuntimeOptions, Task};
-use formats::dicom::{self, seg};
-use formats::{ReadOptions, Source};
-use imaging::{Grid, LabelMap, Progress, Segment, Segmentation};
-use serde::{Deserialize, Serialize};
+use formats::ReadOptions;
+use imaging::Progress;
 use serde_json::{Value, json};
 
+use super::correcting::Desks;
 use super::error::{Answer, Choice, Code, Refusal};
 use super::installer::Installer;
 use super::pace::Pace;
-use super::protocol::{Ask, Format, LABELS, ORIGIN, Order, Say, TABLE, Word, Work};
-use super::rendezvous::{sync_folder, write_whole};
+use super::protocol::{Ask, LABELS, ORIGIN, Order, Say, Word, Work};
+use super::rendezvous::write_whole;
+use super::results::{self, Table};
 use super::{admission, limits, reader, views};
-use crate::{Error, Result, machine, making};
+use crate::{Error, Result, machine};
 
 /// Steps are told at most this often; the first and the last of a stage always.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -48,28 +48,8 @@ struct Worker {
     memory: Option<u64>,
     engine: Mutex<Option<Arc<Engine>>>,
     running: Mutex<HashMap<u64, Progress>>,
-}
-
-/// The table of a result: what `GET /v1/jobs/ID/segmentation` gives.
-#[derive(Debug, Serialize, Deserialize)]
-struct Table {
-    task: String,
-    /// Of the labels, which is that of the input: LPS, millimetres.
-    grid: Grid,
-    segments: Vec<Row>,
-    warnings: Vec<String>,
-    provenance: Value,
-}
-
-/// A structure of a result.
-#[derive(Debug, Serialize, Deserialize)]
-struct Row {
-    /// The same for the same structure in every result.
-    id: String,
-    #[serde(flatten)]
-    segment: Segment,
-    voxels: u64,
-    volume_ml: f64,
+    /// Sessions of corrections.
+    desks: Desks,
 }
 
 /// Obeys orders on standard input until it ends.
@@ -80,7 +60,8 @@ pub(crate) fn run(workplace: Workplace) -> Result<()> {
     runtime.spinning = false;
     let (engine, running) = (Mutex::default(), Mutex::default());
     let store = installer.store.clone();
-    let worker = Arc::new(Worker { installer, store, runtime, memory, engine, running });
+    let desks = Desks::new(memory);
+    let worker = Arc::new(Worker { installer, store, runtime, memory, engine, running, desks });
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|error| Error::read(Path::new("standard input"), error))?;
         let Ok(order) = serde_json::from_str::<Order>(&line) else {
@@ -169,7 +150,8 @@ impl Worker {
                 limits::allow_memory(self.memory);
                 self.segment(&work, progress, pace)
             }
-            Ask::Export { folder, format } => export(&folder, format, progress),
+            Ask::Export { folder, format } => results::export(&folder, format, progress),
+            Ask::Correct(order) => self.desks.obey(&order, progress),
             Ask::Cancel { .. } => Ok(Value::Null),
         }
     }
@@ -276,13 +258,9 @@ impl Worker {
         let more: Vec<String> = image.warnings.iter().map(|warning| warning.message.clone()).collect();
         warnings.extend(more);
         warnings.extend(outcome.provenance.warnings.iter().cloned());
-        let table = Table {
-            task: task.id.clone(),
-            grid: labels.grid.clone(),
-            segments: rows(&task, &outcome.segmentation, &work.request.structures),
-            warnings,
-            provenance: serde_json::to_value(&outcome.provenance).map_err(|_| Refusal::internal())?,
-        };
+        let provenance = serde_json::to_value(&outcome.provenance).map_err(|_| Refusal::internal())?;
+        let mut table = Table::of(&labels.grid, task.id.clone(), warnings, provenance);
+        table.list(&outcome.segmentation, &work.request.structures);
         serde_json::to_value(&table).map_err(|_| Refusal::internal())
     }
 }
@@ -305,64 +283,6 @@ fn progress(number: u64, pace: Arc<Mutex<Option<Pace>>>) -> Progress {
         let stage = report.stage.to_owned();
         say(number, Say::Progress { stage, done: report.done, total: report.total, whole, remaining });
     })
-}
-
-/// The structures asked for, with their volumes in millilitres.
-fn rows(task: &Task, segmentation: &Segmentation, only: &[String]) -> Vec<Row> {
-    let counts = segmentation.labels.counts();
-    let voxel_ml = segmentation.labels.grid.determinant().abs() / 1000.0;
-    let wanted = |segment: &&Segment| only.is_empty() || only.contains(&segment.name);
-    let row = |segment: &Segment| {
-        let voxels = counts[usize::from(segment.value)];
-        Row {
-            id: format!("{}.{}", task.id, segment.name),
-            segment: segment.clone(),
-            voxels,
-            volume_ml: voxels as f64 * voxel_ml,
-        }
-    };
-    segmentation.segments.iter().filter(wanted).map(row).collect()
-}
-
-/// Writes the labels of a finished job in another format, whole or not at all.
-fn export(folder: &Path, format: Format, progress: &Progress) -> Answer<Value> {
-    let spool = |error: std::io::Error| Refusal::spool(&error);
-    let table: Table = serde_json::from_slice(&fs::read(folder.join(TABLE)).map_err(spool)?)
-        .map_err(|error| Refusal::spool(&error.into()))?;
-    let bytes = fs::read(folder.join(LABELS)).map_err(spool)?;
-    let mut labels = LabelMap::background(&table.grid);
-    let voxels = labels.labels.as_slice_mut().filter(|voxels| voxels.len() == bytes.len());
-    voxels.ok_or_else(Refusal::internal)?.copy_from_slice(&bytes);
-    let segments = table.segments.into_iter().map(|row| row.segment).collect();
-    let segmentation = Segmentation { labels, segments };
-    let target = folder.join(format.file());
-    let aside = folder.join(format!("part-{}", format.file()));
-    match format {
-        Format::DicomSeg => {
-            let source = origin(folder)?;
-            let making = making::of(&table.provenance);
-            seg::write(&aside, &segmentation, &source, &making, progress).map_err(of_formats)?;
-        }
-        Format::Nifti | Format::SegNrrd => {
-            let source = Source::Memory { modality: None };
-            formats::write_segmentation(&aside, &segmentation, &source, progress).map_err(of_formats)?;
-        }
-    }
-    fs::rename(&aside, &target).and_then(|()| sync_folder(&target)).map_err(spool)?;
-    Ok(Value::Null)
-}
-
-/// What objects derived from a job's image repeat.
-fn origin(folder: &Path) -> Answer<dicom::Source> {
-    match fs::read(folder.join(ORIGIN)) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| Refusal::spool(&error.into())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Refusal::new(
-            Code::ImageRefused,
-            "a DICOM segmentation belongs to a DICOM series, and the volume did not come as one",
-            "upload the series, or name its slices in the volume's header (`sources`, `series`)",
-        )),
-        Err(error) => Err(Refusal::spool(&error)),
-    }
 }
 
 /// What the engine says, under its code.

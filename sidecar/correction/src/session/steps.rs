@@ -18,7 +18,7 @@ impl Session {
             counts: &self.counts,
             limits: &self.limits,
             opposite,
-            runner_up: self.runner_up.as_ref(),
+            runner_up: self.runner_up.as_deref(),
         }
     }
 

@@ -1,0 +1,242 @@
+//! The sessions as the supervisor knows them: a folder, a record and a journal each. They outlive worker and server.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::{OwnedMutexGuard, watch};
+
+use super::super::error::{Answer, Code, Refusal};
+use super::super::id::Id;
+use super::super::jobs::reused;
+use super::super::rendezvous::{make_private, write_whole};
+use super::bodies::{About, Summary};
+use super::journal::Journal;
+use super::orders::{Correct, JOURNAL, What};
+use crate::{Error, Result};
+
+/// Sessions at a time.
+const MOST_SESSIONS: usize = 64;
+/// The record of a session, in its folder.
+const RECORD: &str = "session.json";
+
+/// What is written down about a session. No name, nothing of a patient.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) id: Id,
+    /// The key that the client gave, and SHA-256 of what it asked for with it.
+    pub(super) key: Option<[String; 2]>,
+    /// SHA-256 of the Series Instance UID, where the image is of a DICOM series.
+    pub(super) series: Option<String>,
+    pub(super) volume: Id,
+    pub(super) job: Option<Id>,
+    /// Voxels along i, j, k.
+    pub(super) dims: [usize; 3],
+    /// Seconds since 1970.
+    pub(super) created: u64,
+}
+
+/// One session.
+pub(super) struct Session {
+    pub(super) folder: PathBuf,
+    record: Record,
+    /// Held while something changes: one after the other.
+    journal: Arc<tokio::sync::Mutex<Journal>>,
+    /// Tells of new events.
+    revision: watch::Sender<u64>,
+    touched: Mutex<SystemTime>,
+    /// The order of the newest hover.
+    pub(super) hover: Mutex<Option<u64>>,
+}
+
+/// The right to change a session.
+pub(super) type Turn = OwnedMutexGuard<Journal>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Seconds since 1970.
+pub(super) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl Session {
+    /// A session of a folder that is complete but for the record, perhaps.
+    fn open(folder: PathBuf, record: Record) -> io::Result<Session> {
+        let path = folder.join(JOURNAL);
+        let journal = Journal::open(&path)?;
+        let touched = fs::metadata(&path).and_then(|metadata| metadata.modified());
+        Ok(Session {
+            folder,
+            record,
+            revision: watch::Sender::new(journal.revision()),
+            journal: Arc::new(tokio::sync::Mutex::new(journal)),
+            touched: Mutex::new(touched.unwrap_or_else(|_| SystemTime::now())),
+            hover: Mutex::default(),
+        })
+    }
+
+    /// Waits until nobody else changes the session.
+    pub(super) async fn turn(&self) -> Turn {
+        Arc::clone(&self.journal).lock_owned().await
+    }
+
+    /// An order about this session, as its journal stands.
+    pub(super) fn order(&self, revision: u64, what: What) -> Correct {
+        Correct { folder: self.folder.clone(), revision, what }
+    }
+
+    /// Events so far.
+    pub(super) fn revision(&self) -> u64 {
+        *self.revision.borrow()
+    }
+
+    /// Writes events down, then tells of them.
+    pub(super) async fn append(&self, turn: Turn, events: &[Value]) -> Answer<Turn> {
+        let lines = events.iter().map(serde_json::to_vec).collect::<serde_json::Result<Vec<_>>>();
+        let lines = lines.map_err(|_| Refusal::internal())?;
+        let turn = super::super::blocking(move || {
+            let mut turn = turn;
+            turn.append(&lines).map_err(|error| Refusal::spool(&error))?;
+            Ok(turn)
+        });
+        let turn = turn.await?;
+        self.revision.send_replace(turn.revision());
+        Ok(turn)
+    }
+
+    /// Waits until there are events after a revision.
+    pub(super) async fn wait_beyond(&self, revision: u64, patience: Duration) {
+        let mut revisions = self.revision.subscribe();
+        let _ = tokio::time::timeout(patience, revisions.wait_for(|&current| current > revision)).await;
+    }
+
+    /// What it is about.
+    pub(super) fn about(&self) -> About {
+        About {
+            id: self.record.id.clone(),
+            created: self.record.created,
+            touched: seconds(*lock(&self.touched)),
+            volume: self.record.volume.clone(),
+            job: self.record.job.clone(),
+        }
+    }
+
+    /// In a list.
+    fn summary(&self) -> Summary {
+        Summary { about: self.about(), revision: self.revision(), dims: self.record.dims }
+    }
+}
+
+/// All sessions.
+pub(crate) struct Corrections {
+    folder: PathBuf,
+    sessions: Mutex<BTreeMap<Id, Arc<Session>>>,
+    /// Held while a session is made, so that a key makes one.
+    pub(super) making: tokio::sync::Mutex<()>,
+}
+
+impl Corrections {
+    /// The sessions that an earlier server left in `folder`.
+    pub(crate) fn open(folder: PathBuf) -> Result<Corrections> {
+        make_private(&folder)?;
+        let mut sessions = BTreeMap::new();
+        for entry in fs::read_dir(&folder).map_err(|error| Error::read(&folder, error))?.flatten() {
+            match recovered(&entry.path()) {
+                Some(session) => drop(sessions.insert(session.record.id.clone(), Arc::new(session))),
+                // A folder without a whole record was never acknowledged.
+                None => drop(fs::remove_dir_all(entry.path())),
+            }
+        }
+        Ok(Corrections { folder, sessions: Mutex::new(sessions), making: tokio::sync::Mutex::default() })
+    }
+
+    /// The session that was made under this key.
+    pub(super) fn known(&self, key: Option<&[String; 2]>) -> Answer<Option<Arc<Session>>> {
+        let Some([key, asked]) = key else { return Ok(None) };
+        let sessions = lock(&self.sessions);
+        let known = sessions.values().find_map(|session| {
+            let known = session.record.key.as_ref().filter(|known| known[0] == *key)?;
+            Some((known[1] == *asked, Arc::clone(session)))
+        });
+        known.map_or(Ok(None), |(is_same, session)| if is_same { Ok(Some(session)) } else { Err(reused()) })
+    }
+
+    /// A folder for a new session.
+    pub(super) fn folder(&self, id: &Id) -> Answer<PathBuf> {
+        if lock(&self.sessions).len() >= MOST_SESSIONS {
+            let message = format!("there are {MOST_SESSIONS} sessions already");
+            return Err(Refusal::new(Code::QueueFull, message, "delete one that is no longer needed"));
+        }
+        let folder = self.folder.join(id.as_str());
+        make_private(&folder).map_err(|error| Refusal::of(Code::Internal, &error))?;
+        Ok(folder)
+    }
+
+    /// Opens the journal of a session whose folder is complete but for its record.
+    pub(super) fn begin(&self, folder: &Path, record: Record) -> Answer<Session> {
+        Session::open(folder.to_owned(), record).map_err(|error| Refusal::spool(&error))
+    }
+
+    /// Takes a session in: once this returns, it is written down.
+    pub(super) fn keep(&self, session: Session) -> Answer<Arc<Session>> {
+        let bytes = serde_json::to_vec(&session.record).map_err(|_| Refusal::internal())?;
+        let path = session.folder.join(RECORD);
+        write_whole(&path, &bytes).map_err(|error| Refusal::spool(&error))?;
+        let session = Arc::new(session);
+        lock(&self.sessions).insert(session.record.id.clone(), Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// A session by name.
+    pub(super) fn get(&self, id: &Id) -> Answer<Arc<Session>> {
+        let session = lock(&self.sessions).get(id).cloned().ok_or_else(|| Refusal::not_found("session"))?;
+        *lock(&session.touched) = SystemTime::now();
+        Ok(session)
+    }
+
+    /// All sessions, or those of a series (its SHA-256), the newest first.
+    pub(super) fn list(&self, series: Option<&String>) -> Vec<Summary> {
+        let sessions = lock(&self.sessions);
+        let wanted = |session: &&Arc<Session>| {
+            series.is_none_or(|series| session.record.series.as_ref() == Some(series))
+        };
+        let mut views: Vec<Summary> =
+            sessions.values().filter(wanted).map(|session| session.summary()).collect();
+        views.sort_by_key(|view| std::cmp::Reverse(view.about.created));
+        views
+    }
+
+    /// Forgets a session.
+    pub(super) fn remove(&self, id: &Id) -> Answer<()> {
+        let session = lock(&self.sessions).remove(id).ok_or_else(|| Refusal::not_found("session"))?;
+        fs::remove_dir_all(&session.folder).map_err(|error| Refusal::spool(&error))
+    }
+
+    /// Forgets sessions that nobody has asked for in `age`.
+    pub(crate) fn expire(&self, age: Duration) {
+        lock(&self.sessions).retain(|_, session| {
+            let idle = lock(&session.touched).elapsed().unwrap_or_default();
+            let stays = idle < age || Arc::strong_count(session) > 1;
+            if !stays {
+                let _ = fs::remove_dir_all(&session.folder);
+            }
+            stays
+        });
+    }
+}
+
+/// A session of an earlier server, from its folder.
+fn recovered(folder: &Path) -> Option<Session> {
+    let record: Record = serde_json::from_slice(&fs::read(folder.join(RECORD)).ok()?).ok()?;
+    if folder.file_name()?.to_str()? != record.id.as_str() {
+        return None;
+    }
+    Session::open(folder.to_owned(), record).ok()
+}
