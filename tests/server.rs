@@ -1,6 +1,7 @@
 //! `vesalius serve` over real sockets: who is let in, what a job gives, and what becomes of it when things break.
 
 mod canary;
+mod corrections;
 mod installs;
 mod openapi;
 mod pages;

@@ -126,6 +126,14 @@ impl Sidecar {
         stream.write_all(body).unwrap();
     }
 
+    /// Sends a request, and does not wait for its answer.
+    pub fn post_and_leave(&self, path: &str, body: &Value) {
+        let body = body.to_string();
+        let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        let head = self.head(&format!("POST {path}"), &headers);
+        self.connect().write_all((head + &body).as_bytes()).unwrap();
+    }
+
     /// A connection that has sent half a head.
     pub fn half_open(&self) -> TcpStream {
         let mut stream = self.connect();
@@ -182,8 +190,22 @@ impl Sidecar {
         Sidecar::signal("-KILL", &worker);
     }
 
+    /// Ends all workers that run now, however many that are.
+    pub fn kill_workers(&self) {
+        let supervisor = self.child.id().to_string();
+        for worker in self.processes().iter().filter(|process| **process != supervisor) {
+            // It may have ended by itself meanwhile.
+            let _ = Command::new("kill").args(["-KILL", worker]).stderr(Stdio::null()).status().unwrap();
+        }
+    }
+
     /// Ends the server as a power failure does.
     pub fn kill(mut self) {
+        self.kill_now();
+    }
+
+    /// The same, where another server takes its place.
+    pub fn kill_now(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

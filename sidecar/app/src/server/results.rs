@@ -116,9 +116,7 @@ pub(super) fn write_as(
             formats::write_segmentation(&aside, segmentation, &source, progress).map_err(of_formats)?;
         }
     }
-    fs::rename(&aside, &target)
-        .and_then(|()| sync_folder(&target))
-        .map_err(|error| Refusal::spool(&error))
+    fs::rename(&aside, &target).and_then(|()| sync_folder(&target)).map_err(|error| Refusal::spool(&error))
 }
 
 /// What objects derived from a job's image repeat.

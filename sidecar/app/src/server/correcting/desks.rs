@@ -112,16 +112,12 @@ impl Desks {
     }
 
     /// Looks at a session, which others may do as well.
-    fn look<T>(
-        &self,
-        order: &Correct,
-        progress: &Progress,
-        look: impl Fn(&Open) -> Answer<T>,
-    ) -> Answer<T> {
+    fn look<T>(&self, order: &Correct, progress: &Progress, look: impl Fn(&Open) -> Answer<T>) -> Answer<T> {
         let desk = self.desk(&order.folder);
         loop {
             // What is ahead of the journal waits for it to follow.
-            if let Some(open) = desk.read().as_ref().filter(|open| open.session.revision() >= order.revision) {
+            if let Some(open) = desk.read().as_ref().filter(|open| open.session.revision() >= order.revision)
+            {
                 return look(open);
             }
             let mut session = desk.write();

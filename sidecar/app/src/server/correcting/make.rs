@@ -30,7 +30,11 @@ struct Parts {
 
 impl Server {
     /// Makes a session. Under a key that is known it is the session of that key.
-    pub(super) async fn begin_session(self: &Arc<Server>, new: NewSession, key: Option<String>) -> Answer<View> {
+    pub(super) async fn begin_session(
+        self: &Arc<Server>,
+        new: NewSession,
+        key: Option<String>,
+    ) -> Answer<View> {
         self.check_open()?;
         let key = key.map(|key| Ok([key, fingerprint(&new)?])).transpose()?;
         let _making = self.corrections.making.lock().await;

@@ -99,7 +99,7 @@ fn structure(open: &Open, value: u8) -> Structure {
         color,
         terminology,
         voxels,
-        volume_ml: voxels as f64 * session.labels().grid.determinant().abs() / 1000.0,
+        volume_ml: voxels as f64 * (session.labels().grid.determinant().abs() / 1000.0),
         status: session.status(value),
         locked: session.limits().locked.contains(&value),
         effort: session.efforts().get(&value).cloned().unwrap_or_default(),
@@ -133,8 +133,7 @@ pub(super) fn operate(open: &mut Open, operation: &Operation, progress: &Progres
         let message = format!("`operation` is not 1 to {LONGEST_NAME} visible characters");
         return Err(Refusal::new(Code::Invalid, message, "a UUID is a good one"));
     }
-    let request =
-        Request { operation: name.clone(), base: operation.base, seconds: operation.seconds };
+    let request = Request { operation: name.clone(), base: operation.base, seconds: operation.seconds };
     let session = &mut open.session;
     let event = match &operation.action {
         Action::Prompt(prompt) => session.prompt(&request, prompt, progress),
@@ -170,8 +169,10 @@ fn delta(digits: Option<&str>) -> Answer<Delta> {
     let digits = digits.ok_or_else(|| invalid("the action `foreign` needs a `delta`"))?;
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let (pairs, odd) = digits.as_bytes().as_chunks::<2>();
-    let bytes: Option<Vec<u8>> = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect();
-    let bytes = bytes.filter(|_| odd.is_empty()).ok_or_else(|| invalid("`delta` is no hexadecimal digits"))?;
+    let bytes: Option<Vec<u8>> =
+        pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect();
+    let bytes =
+        bytes.filter(|_| odd.is_empty()).ok_or_else(|| invalid("`delta` is no hexadecimal digits"))?;
     Delta::decode(&bytes).map_err(|error| refusal(&error))
 }
 
