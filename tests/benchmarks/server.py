@@ -4,6 +4,7 @@ copying a volume costs, and what is lost when its processes are killed. Standard
     python tests/benchmarks/server.py target/release/vesalius [KILLS]
 """
 
+import atexit
 import http.client
 import json
 import os
@@ -26,6 +27,8 @@ class Server:
         self.process = subprocess.Popen(
             [binary, "serve", "--port", "0"], env=os.environ | {"VESALIUS_HOME": home}, stdout=subprocess.PIPE
         )
+        # Not left behind when something here fails.
+        atexit.register(self.process.kill)
         said = json.loads(self.process.stdout.readline())
         with open(said["endpoint"]) as file:
             self.endpoint = json.load(file)
@@ -166,7 +169,8 @@ def load(server):
     latency(server, "idle")
     dims = [512, 512, 400]
     volume = server.upload(dims, bytes(2 * 512 * 512 * 400))
-    _, job = server.start(volume)
+    status, job = server.start(volume)
+    assert status == 202, job
     latency(server, "a job runs")
     held = [server.held()]
     for _ in range(2):
@@ -190,10 +194,12 @@ def crowd(server, job):
     threads.append(threading.Thread(target=vanishing, args=(server, job, stop)))
     for thread in threads:
         thread.start()
-    latency(server, "a job, 100 clients, 900 half-open connections, 100 slow bodies, clients that vanish")
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        latency(server, "a job, 100 clients, 900 half-open connections, 100 slow bodies, clients that vanish")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     # Nothing is waited for longer than this.
     time.sleep(12)
 
