@@ -141,7 +141,7 @@ def test_names_colours_and_codes_of_the_user_stay(node, volume):
     liver.SetTag(liver.GetTerminologyEntryTagName(), "mine")
     assert "total.liver" in put(volume, node, SECOND).updated
     assert liver.GetName() == "Leber" and liver.GetColor() == pytest.approx((0.1, 0.2, 0.3))
-    assert segments._tag(liver, liver.GetTerminologyEntryTagName()) == "mine"
+    assert segments.tag(liver, liver.GetTerminologyEntryTagName()) == "mine"
     np.testing.assert_array_equal(mask(node, "liver", volume), SECOND == value("liver"))
 
 
@@ -271,7 +271,7 @@ def test_files_keep_what_is_needed_for_the_next_run(scene, node, volume, tmp_pat
     loaded = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "loaded")
     assert storage.ReadData(loaded) == 1
     liver = loaded.GetSegmentation().GetSegment("total.liver")
-    assert segments._tag(liver, segments.MADE_BY) == "total-1 0123456789abcdef by vesalius 0.1.0"
+    assert segments.tag(liver, segments.MADE_BY) == "total-1 0123456789abcdef by vesalius 0.1.0"
     done = put(volume, loaded, SECOND)
     assert done.kept == ["total.liver"] and len(done.updated) == 2
     np.testing.assert_array_equal(mask(loaded, "liver", volume), edited)

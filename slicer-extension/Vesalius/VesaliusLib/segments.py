@@ -58,7 +58,7 @@ class Found:
         return f"{self.voxels}-{self.sum:016x}"
 
 
-def label_image(volume: Any) -> Tuple[Any, memoryview]:
+def label_image(volume: Any, fill: Optional[int] = None) -> Tuple[Any, memoryview]:
     """A labelmap on the grid of a volume, and its bytes to be written, i fastest."""
     data = volume.GetImageData()
     image = slicer.vtkOrientedImageData()
@@ -67,6 +67,8 @@ def label_image(volume: Any) -> Tuple[Any, memoryview]:
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
     image.SetImageToWorldMatrix(matrix)
+    if fill is not None:
+        image.GetPointData().GetScalars().Fill(fill)
     return image, memoryview(vtk_to_numpy(image.GetPointData().GetScalars())).cast("B")
 
 
@@ -138,11 +140,11 @@ def put(
 def volumes_ml(node: Any) -> Work[Dict[str, float]]:
     """Millilitres of each segment as it is now, edits included."""
     segmentation, volumes = node.GetSegmentation(), {}
-    for image, ids in _images(segmentation, segmentation.GetSegmentIDs()):
+    for image, ids in labelmaps(segmentation, segmentation.GetSegmentIDs()):
         found = yield from survey(image)
         for each in ids:
             count = found.get(segmentation.GetSegment(each).GetLabelValue())
-            volumes[each] = (count.voxels if count else 0) * geometry.voxel_ml(_matrix(image))
+            volumes[each] = (count.voxels if count else 0) * geometry.voxel_ml(matrix_of(image))
     return volumes
 
 
@@ -203,7 +205,7 @@ def _place(volume: Any, node: Any) -> None:
         hierarchy.SetItemParent(item, hierarchy.GetItemParent(beside))
 
 
-def _images(segmentation: Any, ids: Iterable[str]) -> List[Tuple[Any, List[str]]]:
+def labelmaps(segmentation: Any, ids: Iterable[str]) -> List[Tuple[Any, List[str]]]:
     """The distinct labelmaps of some segments, and whose they are."""
     images: List[Tuple[Any, List[str]]] = []
     for each in ids:
@@ -220,12 +222,12 @@ def _edited(segmentation: Any, rows: Mapping[str, Any]) -> Work[List[str]]:
     """Segments of these ids that are the user's: edited since their import, or with a status."""
     logic, edited = slicer.vtkSlicerSegmentationsModuleLogic, set()
     present = [each for each in rows if segmentation.GetSegment(each) is not None]
-    for image, ids in _images(segmentation, present):
+    for image, ids in labelmaps(segmentation, present):
         found = yield from survey(image)
         for each in ids:
             segment = segmentation.GetSegment(each)
             now = str(found.get(segment.GetLabelValue(), Found(0, 0)))
-            if _tag(segment, IMPORTED) != now or logic.GetSegmentStatus(segment) != logic.NotStarted:
+            if tag(segment, IMPORTED) != now or logic.GetSegmentStatus(segment) != logic.NotStarted:
                 edited.add(each)
     return [each for each in present if each in edited]
 
@@ -245,8 +247,8 @@ def _keep_outside(
     """Copies what earlier runs found outside of a region into the new labelmap."""
     present = [each for each in rows if segmentation.GetSegment(each) is not None]
     (i, i_end), (j, j_end), (k, k_end) = region
-    for old, ids in _images(segmentation, present):
-        if not np.allclose(_matrix(old), _matrix(image), rtol=0.0, atol=1e-6):
+    for old, ids in labelmaps(segmentation, present):
+        if not np.allclose(matrix_of(old), matrix_of(image), rtol=0.0, atol=1e-6):
             raise _unsuitable("the earlier segments lie on another grid")
         new_value = np.zeros(2**16, dtype=np.uint8)
         for each in ids:
@@ -266,8 +268,8 @@ def _keep_outside(
 def _separate(segmentation: Any, moving: Sequence[str]) -> None:
     """Gives segments that stay a labelmap of their own where they share one with segments that get a new one."""
     moving = [each for each in moving if segmentation.GetSegment(each) is not None]
-    images = [image for image, _ in _images(segmentation, moving)]
-    for image, ids in _images(segmentation, segmentation.GetSegmentIDs()):
+    images = [image for image, _ in labelmaps(segmentation, moving)]
+    for image, ids in labelmaps(segmentation, segmentation.GetSegmentIDs()):
         if any(image is other for other in images):
             for each in ids:
                 if each not in moving:
@@ -316,13 +318,13 @@ def _sign(node: Any, segmentation: Any, table: Mapping[str, Any], done: Imported
         segmentation.GetSegment(each).SetTag(MADE_BY, f"{models} by {program}")
 
 
-def _tag(segment: Any, name: str) -> str:
+def tag(segment: Any, name: str) -> str:
     """A tag's value; empty when there is none."""
     value = vtk.reference("")
     return str(value) if segment.GetTag(name, value) else ""
 
 
-def _matrix(image: Any) -> np.ndarray:
+def matrix_of(image: Any) -> np.ndarray:
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     return scene.as_array(matrix)

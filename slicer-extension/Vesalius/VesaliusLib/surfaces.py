@@ -6,14 +6,14 @@ small part of the time of converting whole labelmaps, with the same rule of Slic
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 import numpy as np
 import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from .vesalius.steps import Progress, Work
+from .vesalius.steps import GO_ON, Progress, Work
 
 BINARY = "Binary labelmap"
 SURFACE = "Closed surface"
@@ -48,6 +48,38 @@ def show(node: Any) -> Work[int]:
         display.SetVisibility3D(True)
         node.Modified()
     return len(missing)
+
+
+def renew(node: Any, ids: Iterable[str]) -> Work[None]:
+    """Makes the surfaces of some segments again, if surfaces are there at all."""
+    segmentation = node.GetSegmentation()
+    if not any(segmentation.GetSegment(each).GetRepresentation(SURFACE) for each in segmentation.GetSegmentIDs()):
+        return
+    for each in ids:
+        segment = segmentation.GetSegment(each)
+        if segment is None or slicer.mrmlScene.GetNodeByID(node.GetID()) is not node:
+            continue
+        surface = _surface(segmentation, segment)
+        if surface is not None:
+            segment.AddRepresentation(SURFACE, surface)
+        else:
+            segment.RemoveRepresentation(SURFACE)
+        yield GO_ON
+    segmentation.InvokeEvent(segmentation.RepresentationModified)
+
+
+def taken(segmentation: Any) -> Dict[str, vtk.vtkPolyData]:
+    """The surfaces that are there, by ids of segments."""
+    found = {each: segmentation.GetSegment(each).GetRepresentation(SURFACE) for each in segmentation.GetSegmentIDs()}
+    return {each: surface for each, surface in found.items() if surface is not None}
+
+
+def put_back(segmentation: Any, surfaces: Mapping[str, vtk.vtkPolyData]) -> None:
+    """Hangs surfaces in again that Slicer has dropped."""
+    for each, surface in surfaces.items():
+        segmentation.GetSegment(each).AddRepresentation(SURFACE, surface)
+    if surfaces:
+        segmentation.InvokeEvent(segmentation.ContainedRepresentationNamesModified)
 
 
 def _lacks_surface(segmentation: Any, each: str) -> bool:

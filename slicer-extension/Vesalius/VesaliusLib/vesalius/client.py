@@ -185,7 +185,7 @@ class Client:
 
     def labels(self, job: str, into: memoryview) -> Work[None]:
         """Puts the labels of a finished job into memory: one byte a voxel, in the order of the voxels sent."""
-        yield from self._request("GET", f"/v1/jobs/{job}/labels", NOTHING, {}, into.cast("B"))
+        yield from self.read(f"/v1/jobs/{job}/labels", into)
 
     # Requests.
 
@@ -202,6 +202,19 @@ class Client:
             body = memoryview(json.dumps(body).encode())
         reply = yield from self._request(method, path, body if body is not None else NOTHING, headers, None, attempts)
         return _json(reply) if reply.body else None
+
+    def lines(self, path: str) -> Work[list]:
+        """What is answered as a line of JSON each."""
+        reply = yield from self._request("GET", path, NOTHING, {})
+        try:
+            return [json.loads(line) for line in bytes(reply.body).splitlines() if line.strip()]
+        except ValueError:
+            raise _not_understood() from None
+
+    def read(self, path: str, into: memoryview) -> Work[Mapping[str, str]]:
+        """Puts an answer of exactly that many bytes into memory; gives its headers."""
+        reply = yield from self._request("GET", path, NOTHING, {}, into.cast("B"))
+        return reply.headers
 
     def _request(
         self,
@@ -286,8 +299,11 @@ def _json(reply: Reply) -> Any:
     try:
         return json.loads(bytes(reply.body))
     except ValueError:
-        message = "what answers is not the engine"
-        raise ConnectionLost("not_understood", message, "restart the engine") from None
+        raise _not_understood() from None
+
+
+def _not_understood() -> VesaliusError:
+    return ConnectionLost("not_understood", "what answers is not the engine", "restart the engine")
 
 
 def _refused(error: Mapping[str, Any], otherwise: str) -> VesaliusError:
