@@ -45,8 +45,8 @@ def paint(node, volume, each, box, adds=True):
     scene = slicer.mrmlScene
     logic = slicer.vtkSlicerSegmentEditorLogic()
     logic.SetMRMLScene(scene)
-    editor = scene.GetFirstNodeByClass("vtkMRMLSegmentEditorNode") or scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
-    logic.SetSegmentEditorNode(editor)
+    kind = "vtkMRMLSegmentEditorNode"
+    logic.SetSegmentEditorNode(scene.GetFirstNodeByClass(kind) or scene.AddNewNodeByClass(kind))
     logic.SetSegmentationNode(node)
     logic.SetSourceVolumeNode(volume)
     logic.SetCurrentSegmentID(each)

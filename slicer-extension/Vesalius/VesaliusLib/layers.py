@@ -146,12 +146,12 @@ class Layers:
                 self._is_known = found.is_empty
                 return found
 
-    def write(self, delta: Delta, mirror: np.ndarray) -> Work[Set[int]]:
-        """Makes a change in `mirror`, and in the segments wherever they are equal to it; gives the values concerned."""
+    def write(self, delta: Delta, mirror: Optional[np.ndarray] = None) -> Work[Set[int]]:
+        """Makes a change in the segments where they are as it expects, and in `mirror`; gives the values concerned."""
         self.refresh()
-        flat = mirror.reshape(-1)
         for place, old, new in delta.pieces(self.dims):
-            flat[place] = new
+            if mirror is not None:
+                mirror.reshape(-1)[place] = new
             for layer in self._layers:
                 labels, before, after = layer.labels.reshape(-1), layer.to_label[old], layer.to_label[new]
                 # Where the user has painted meanwhile, the user's stays.

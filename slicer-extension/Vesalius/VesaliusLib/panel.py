@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Sequence
 
 import slicer
 from slicer.i18n import tr as _
 
 from . import catalog
 from .catalog import Task
+from .correction import Correction
 from .jobs import CANCELLED, DONE, FAILED, Job, Request
 from .line import Line
 from .panel_choices import Choices
+from .panel_correct import CorrectSection
 from .panel_doubt import Doubt
 from .panel_engine import EngineSection
 from .panel_results import ResultsTable, summary
@@ -38,6 +40,7 @@ class Panel:
         self.doubt = Doubt(self._fill_tasks)
         self.structures = StructuresList(ui, self._choices_changed)
         self.results = ResultsTable(ui)
+        self.correct = CorrectSection(ui, Correction(job.engine), self._corrected)
         self.setup = SetupCard(ui, job.engine, self.refresh)
         self.engine = EngineSection(ui, job.engine, self.line, self.refresh)
         # Titles of tasks are longer than a narrow panel.
@@ -73,11 +76,12 @@ class Panel:
     def exit(self) -> None:
         """The user looks elsewhere; a job goes on."""
         self._is_entered = False
+        self.correct.exit()
 
     def close(self) -> None:
         """The end of the module; signals that still come are of no interest."""
         self._is_filling = True
-        for part in (self.job, self.results, self.setup, self.engine, self.line, self.doubt):
+        for part in (self.job, self.results, self.correct, self.setup, self.engine, self.line, self.doubt):
             part.close()
 
     def scene_closing(self) -> None:
@@ -266,6 +270,7 @@ class Panel:
         message = job.message.split(", about")[0]
         ui.progressLabel.text = sentence(message)[:-1] + (" · " + _("{time} left").format(time=left) if left else "")
         self._show_error(job.error if job.state == FAILED else None)
+        self.correct.show()
         if job.state == DONE and job.outcome is not None:
             self._show_outcome()
 
@@ -326,6 +331,13 @@ class Panel:
     def _show_results(self, shown: bool) -> None:
         self.ui.resultCollapsibleButton.setEnabled(shown)
         self.ui.resultCollapsibleButton.collapsed = not shown
+        self.ui.correctCollapsibleButton.setEnabled(shown)
+        self.correct.show()
+
+    def _corrected(self) -> Optional[Sequence[Any]]:
+        """The image and the segmentation that can be corrected now."""
+        volume, node = self.ui.volumeSelector.currentNode(), self.results.node
+        return (volume, node) if volume is not None and node is not None and not self.job.is_busy else None
 
 
 def _questions(client: Client) -> Work[Any]:

@@ -6,7 +6,7 @@ A volume is taken in its own frame. Transforms above it do not reach its voxels;
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Hashable, List, Optional
+from typing import Any, Dict, Hashable, List, Optional, Sequence
 
 import numpy as np
 import slicer
@@ -123,6 +123,22 @@ def region_of(roi: Any, volume: Any) -> List[List[int]]:
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, volume.GetParentTransformNode(), transform)
     points = np.array([transform.TransformPoint(point) for point in points])
     return geometry.region(_image_data(volume).GetDimensions(), ijk_to_ras(volume), points)
+
+
+def world_to_lps(volume: Any, points: Sequence[Sequence[float]]) -> List[List[float]]:
+    """Points of the world, in RAS, in the volume's own frame in LPS: as the engine sees them."""
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, volume.GetParentTransformNode(), transform)
+    moved = [transform.TransformPoint(*(float(value) for value in point)) for point in points]
+    return [[-x, -y, z] for x, y, z in moved]
+
+
+def lps_to_world(volume: Any, point: Sequence[float]) -> Sequence[float]:
+    """A point of the engine in the world."""
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(volume.GetParentTransformNode(), None, transform)
+    x, y, z = (float(value) for value in point)
+    return transform.TransformPoint(-x, -y, z)
 
 
 def guess(volume: Any) -> Guess:

@@ -279,6 +279,8 @@ def install() -> Any:
     slicer.app.style, slicer.app.clipboard = application.style, application.clipboard
     slicer.app.startupEnvironment = lambda: types.SimpleNamespace(keys=lambda: list(os.environ), value=os.environ.get)
     slicer.app.testingEnabled = lambda: True
+    # No windows; tests that need views give their own.
+    slicer.app.layoutManager = lambda: None
     translation = types.ModuleType("slicer.i18n")
     translation.tr, translation.translate = (lambda text: text), (lambda context, text: text)  # type: ignore
     sys.modules["slicer.i18n"] = slicer.i18n = translation

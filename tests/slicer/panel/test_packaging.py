@@ -77,7 +77,7 @@ def test_nothing_happens_at_import_and_no_thread_is_made():
 
 # Of the catalog's schemas 1.0.1 and 1.0.2: what each field may be. Fields of neither are refused.
 SCHEMA = {
-    "$schema": lambda value: re.fullmatch(r"https://.*/slicer-extension-catalog-entry-schema-v1\.0\.[12]\.json#", value),
+    "$schema": lambda value: re.fullmatch(r"https://.*/slicer-extension-catalog-entry-schema-v1\.0\.[12].json#", value),
     "category": lambda value: isinstance(value, str) and value,
     "scm_url": lambda value: isinstance(value, str) and value,
     "scm_revision": lambda value: isinstance(value, str),

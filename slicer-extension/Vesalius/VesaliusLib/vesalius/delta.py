@@ -57,7 +57,7 @@ class Delta:
         return Delta(self.start, self.size, self.first, self.length, self.new, self.old)
 
     def pieces(self, dims: Sequence[int]) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Flat places in a label map of `dims` voxels along i, j, k, with their old and new labels, a piece at a time."""
+        """Flat places in a label map of `dims` voxels along i, j, k, with old and new labels, a piece at a time."""
         if any(at + size > most for at, size, most in zip(self.start, self.size, dims)):
             raise _wrong("it reaches beyond the image")
         ends = np.cumsum(self.length)
@@ -72,12 +72,6 @@ class Delta:
             place = ((k + self.start[2]) * dims[1] + j + self.start[1]) * dims[0] + i + self.start[0]
             yield place, np.repeat(self.old[begin:end], lengths), np.repeat(self.new[begin:end], lengths)
             begin = end
-
-    def part(self, wanted: np.ndarray) -> Delta:
-        """Some of the runs; the box stays as it is, which may be larger than the smallest."""
-        return Delta(
-            self.start, self.size, self.first[wanted], self.length[wanted], self.old[wanted], self.new[wanted]
-        )
 
     def fits(self, labels: np.ndarray) -> bool:
         """Whether a label map `[k, j, i]` holds what would be replaced."""
@@ -115,7 +109,7 @@ def between(old: np.ndarray, new: np.ndarray, start: Sequence[int] = (0, 0, 0)) 
     if not changed.any():
         return empty()
     begins, ends = [], []
-    for axis, others in ((2, (0, 1)), (1, (0, 2)), (0, (1, 2))):
+    for others in ((0, 1), (0, 2), (1, 2)):
         inside = np.flatnonzero(changed.any(axis=others))
         begins.append(int(inside[0]))
         ends.append(int(inside[-1]) + 1)
@@ -123,6 +117,19 @@ def between(old: np.ndarray, new: np.ndarray, start: Sequence[int] = (0, 0, 0)) 
     size = tuple(b - a for a, b in zip(begins, ends))
     at = tuple(int(a + b) for a, b in zip(start, begins))
     return of_runs(at, size, [runs(old[box], new[box])])  # type: ignore[arg-type]
+
+
+def of_places(place: np.ndarray, old: np.ndarray, new: np.ndarray, dims: Sequence[int]) -> Delta:
+    """The changes of some voxels, by ascending flat places in a label map of `dims` voxels along i, j, k."""
+    if len(place) == 0:
+        return empty()
+    row, i = np.divmod(place, dims[0])
+    k, j = np.divmod(row, dims[1])
+    start = tuple(int(axis.min()) for axis in (i, j, k))
+    size = tuple(int(axis.max()) + 1 - at for axis, at in zip((i, j, k), start))
+    inside = ((k - start[2]) * size[1] + j - start[1]) * size[0] + i - start[0]
+    single = np.ones(len(place), dtype=np.int64)
+    return of_runs(start, size, [(inside, single, old, new)])  # type: ignore[arg-type]
 
 
 def runs(old: np.ndarray, new: np.ndarray, before: int = 0) -> Runs:
@@ -190,9 +197,9 @@ def _numbers(values: np.ndarray) -> bytes:
     values = values.astype(np.uint64)
     sevens = values[:, None] >> (np.uint64(7) * np.arange(MOST_BYTES, dtype=np.uint64))
     lengths = np.maximum(1, (sevens > 0).sum(axis=1))
-    column = np.arange(MOST_BYTES)
-    bytes_of = (sevens & np.uint64(127)).astype(np.uint8) | np.where(column < lengths[:, None] - 1, 128, 0).astype(np.uint8)
-    return bytes_of[column < lengths[:, None]].tobytes()
+    after = lengths[:, None] - 1 - np.arange(MOST_BYTES)
+    found = (sevens & np.uint64(127)).astype(np.uint8) | np.where(after > 0, 128, 0).astype(np.uint8)
+    return found[after >= 0].tobytes()
 
 
 def _take(data: np.ndarray, count: int) -> Tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,128 @@
+"""What corrections must leave alone: structures that the user locked, and what the Segment Editor's masking forbids."""
+
+from __future__ import annotations
+
+from typing import Any, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+import numpy as np
+import slicer
+
+from . import segments
+from .layers import Layers
+from .vesalius import delta as deltas
+from .vesalius.delta import Delta
+from .vesalius.steps import GO_ON, Work
+
+# Tag of a segment that the user locked.
+LOCKED = "Vesalius.Locked"
+
+
+class Limits(NamedTuple):
+    """Which voxels may change, as the Segment Editor is set."""
+
+    # By the label that stands there.
+    may_change: np.ndarray
+    # Lowest and highest intensity; None: any.
+    intensity: Optional[Tuple[float, float]]
+
+    @property
+    def are_none(self) -> bool:
+        """Whether everything may."""
+        return self.intensity is None and bool(self.may_change.all())
+
+
+def locked(layers: Layers) -> Set[int]:
+    """The values that the user locked."""
+    segmentation = layers.segmentation
+    return {value for each, value in layers.values.items() if segments.tag(segmentation.GetSegment(each), LOCKED)}
+
+
+def lock(segment: Any, is_locked: bool) -> None:
+    """Writes down that a segment is locked, so that the scene keeps it."""
+    if is_locked:
+        segment.SetTag(LOCKED, "1")
+    else:
+        segment.RemoveTag(LOCKED)
+
+
+def of(layers: Layers, target: int) -> Limits:
+    """The masking of the Segment Editor while `target` is corrected; the target itself may always change."""
+    may, editor = np.ones(256, bool), _editor(layers.node)
+    if editor is None:
+        return Limits(may, None)
+    kinds, display = slicer.vtkMRMLSegmentationNode, layers.node.GetDisplayNode()
+    everything = set(layers.values.values())
+    visible = {
+        value for each, value in layers.values.items() if display is None or display.GetSegmentVisibility(each)
+    }
+    inside = {
+        kinds.EditAllowedInsideAllSegments: everything,
+        kinds.EditAllowedInsideVisibleSegments: visible,
+        kinds.EditAllowedInsideSingleSegment: {layers.values.get(editor.GetMaskSegmentID(), target)},
+    }
+    outside = {kinds.EditAllowedOutsideAllSegments: everything, kinds.EditAllowedOutsideVisibleSegments: visible}
+    mode, overwrite = editor.GetMaskMode(), editor.GetOverwriteMode()
+    if mode in inside:
+        may[:] = False
+        may[list(inside[mode])] = True
+    may[list(outside.get(mode, ()))] = False
+    stays = {editor.OverwriteNone: everything, editor.OverwriteVisibleSegments: everything - visible}
+    may[list(stays.get(overwrite, ()))] = False
+    may[target] = True
+    intensity = None
+    if editor.GetSourceVolumeIntensityMask():
+        low, high = editor.GetSourceVolumeIntensityMaskRange()
+        intensity = (float(low), float(high))
+    return Limits(may, intensity)
+
+
+class Before:
+    """What stood where, before a prompt and the answers that replaced one another."""
+
+    def __init__(self, dims: Sequence[int]) -> None:
+        self._dims = dims
+        self._place, self._labels = np.zeros(0, np.int64), np.zeros(0, np.uint8)
+
+    def add(self, delta: Delta) -> Work[None]:
+        """Remembers what a change replaced, where nothing was replaced before."""
+        for place, old, _ in delta.pieces(self._dims):
+            is_new = ~np.isin(place, self._place, assume_unique=True)
+            places = np.concatenate((self._place, place[is_new]))
+            order = np.argsort(places, kind="stable")
+            self._place, self._labels = places[order], np.concatenate((self._labels, old[is_new]))[order]
+            yield GO_ON
+
+    def forbidden(self, mirror: np.ndarray, limits: Limits, intensities: np.ndarray) -> Delta:
+        """The way back from `mirror` where it changed against the limits; `intensities` are the volume's, `[k, j, i]`."""
+        now = mirror.reshape(-1)[self._place]
+        is_bad = ~limits.may_change[self._labels]
+        if limits.intensity is not None:
+            low, high = limits.intensity
+            found = intensities.reshape(-1)[self._place]
+            is_bad |= (found < low) | (found > high)
+        is_bad &= now != self._labels
+        return deltas.of_places(self._place[is_bad], now[is_bad], self._labels[is_bad], self._dims)
+
+
+def touching(delta: Delta, values: Set[int], dims: Sequence[int]) -> Tuple[Delta, Delta]:
+    """A change in two: what concerns none of these values, and what does."""
+    columns: List[List[np.ndarray]] = [[], [], []]
+    for piece in delta.pieces(dims):
+        for column, part in zip(columns, piece):
+            column.append(part)
+    if delta.is_empty:
+        return delta, delta
+    place, old, new = (np.concatenate(column) for column in columns)
+    is_concerned = np.isin(old, list(values)) | np.isin(new, list(values))
+    others, concerned = (
+        deltas.of_places(place[where], old[where], new[where], dims) for where in (~is_concerned, is_concerned)
+    )
+    return others, concerned
+
+
+def _editor(node: Any) -> Optional[Any]:
+    """The Segment Editor's settings, where it edits this node."""
+    for editor in slicer.util.getNodesByClass("vtkMRMLSegmentEditorNode"):
+        if editor.GetSegmentationNode() is node:
+            return editor
+    return None

@@ -1,0 +1,296 @@
+"""The section Correct: one button that makes slice views listen, one line that says what happens, and what is left."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Callable, List, Optional, Sequence
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from .correction import CLOSED, OPENING, WORKING, Correction
+from .correction_view import Listener, SliceViews, mark, unmark
+from .panel_results import jump
+from .panel_words import in_panel, sentence
+from .vesalius.sessions import ADD, REMOVE
+
+VALUE = qt.Qt.UserRole
+BOX = "Correction box"
+# Millimetres along the edges of a new box.
+EDGE = 40.0
+HELP = "Press Fix, then click in a slice on what is missing; with Ctrl, on what is too much"
+# Milliseconds between two looks at what lies under the cursor.
+GLANCE = 60
+
+
+class CorrectSection:
+    """Shows a correction. `nodes` gives the volume and the segmentation that the panel is about, or None."""
+
+    def __init__(self, ui: Any, correction: Correction, nodes: Callable[[], Optional[Sequence[Any]]]) -> None:
+        self._ui, self._correction, self._nodes = ui, correction, nodes
+        self._sign, self._hovered, self._target, self._is_filling = ADD, 0, 0, False
+        self._cursor: Optional[Sequence[float]] = None
+        self.views = SliceViews(Listener(self._pointed, self._moved, self._turned, self._pressed))
+        self._glance = qt.QTimer()
+        self._glance.setSingleShot(True)
+        self._glance.connect("timeout()", self._look)
+        correction.on_change = self.update
+        ui.fixButton.connect("toggled(bool)", self._fix)
+        ui.signButton.connect("clicked(bool)", lambda *_: self._turn_sign())
+        for button, action in (
+            (ui.undoButton, correction.undo),
+            (ui.redoButton, correction.redo),
+            (ui.nextPlaceButton, lambda: self._next(1)),
+            (ui.refineButton, lambda: self._opened(correction.refine)),
+            (ui.lockButton, lambda: correction.lock(self.value)),
+            (ui.acceptButton, lambda: correction.accept(self.value)),
+            (ui.acceptAllButton, lambda: correction.accept(None)),
+            (ui.boxButton, self._box),
+        ):
+            button.connect("clicked(bool)", lambda *_, action=action: action())
+        ui.structureComboBox.connect("currentIndexChanged(int)", lambda *_: self.update())
+        ui.placesTree.connect("itemClicked(QTreeWidgetItem*,int)", self._place_clicked)
+        self.update()
+
+    @property
+    def value(self) -> int:
+        """The structure that buttons are about: the chosen one, else the last one; 0: none."""
+        return int(self._ui.structureComboBox.currentData or 0) or self._target
+
+    # The life of the module.
+
+    def enter(self) -> None:
+        """The panel is shown."""
+        self.update()
+
+    def exit(self) -> None:
+        """The panel is left: the views belong to others."""
+        self._ui.fixButton.checked = False
+
+    def show(self) -> None:
+        """Other nodes were chosen, or none: a correction of others ends, and the engine keeps its session."""
+        nodes, correction = self._nodes(), self._correction
+        if correction.state != CLOSED and (nodes is None or nodes[0] is not correction.volume or nodes[1] is not correction.node):
+            self._ui.fixButton.checked = False
+            correction.close()
+        self.update()
+
+    def close(self) -> None:
+        """The end of the module."""
+        self._glance.stop()
+        self.views.disarm()
+        self._correction.on_change = lambda: None
+        self._correction.end()
+
+    # What the user does.
+
+    def _fix(self, is_on: bool) -> None:
+        if is_on and self._open():
+            self.views.arm()
+        else:
+            self.views.disarm()
+            unmark()
+            self._hovered = 0
+        self.update()
+
+    def _open(self) -> bool:
+        nodes = self._nodes()
+        if nodes is not None:
+            self._correction.open(*nodes)
+        return nodes is not None
+
+    def _opened(self, action: Callable[[], None]) -> None:
+        """Does something that needs a session, which is opened for it."""
+        if self._open():
+            action()
+
+    def _pointed(self, points: List[Sequence[float]], is_turned: bool) -> None:
+        """A click or a line in a slice view."""
+        sign = self._sign if not is_turned else (REMOVE if self._sign == ADD else ADD)
+        correction = self._correction
+        if correction.state in (CLOSED, OPENING):
+            return
+        value = int(self._ui.structureComboBox.currentData or 0) or correction.near(points[0])
+        self._target = value or self._target
+        mark(points, sign == ADD)
+        if len(points) == 1:
+            correction.click(points[0], sign, value)
+        else:
+            correction.scribble(points, 0.0, sign, value)
+        self._set_sign(ADD)
+
+    def _moved(self, point: Optional[Sequence[float]]) -> None:
+        self._cursor = point
+        self._glance.start(GLANCE)
+
+    def _look(self) -> None:
+        """Says what lies under the cursor."""
+        before = self._hovered
+        is_idle = self._correction.is_open and self._cursor is not None
+        self._hovered = self._correction.near(self._cursor) if is_idle else 0
+        if self._hovered != before:
+            self._show_line()
+
+    def _turned(self, step: int) -> bool:
+        return self._correction.choose(step)
+
+    def _pressed(self, key: str) -> bool:
+        """Keys over a slice view while Fix is on."""
+        correction = self._correction
+        here = correction.near(self._cursor) if self._cursor is not None else 0
+        here = here or self.value
+        actions = {
+            "z": correction.undo,
+            "y": correction.redo,
+            "n": lambda: self._next(1),
+            "N": lambda: self._next(-1),
+            "a": lambda: here and correction.accept(here),
+            "k": lambda: here and correction.lock(here),
+            "t": self._turn_sign,
+            "Escape": lambda: setattr(self._ui.fixButton, "checked", False),
+        }
+        plain = key[1:].lower() if key.startswith("^") else key
+        if key.startswith("^") and plain not in ("z", "y"):
+            return False
+        action = actions.get(plain) or actions.get(plain.lower())
+        if action is not None:
+            action()
+        return action is not None
+
+    def _turn_sign(self) -> None:
+        self._set_sign(REMOVE if self._sign == ADD else ADD)
+
+    def _set_sign(self, sign: str) -> None:
+        self._sign = sign
+        self.update()
+
+    def _next(self, step: int) -> None:
+        self._opened(lambda: self._correction.next_place(step))
+
+    def _place_clicked(self, item: Any, _column: int) -> None:
+        number = item.data(0, VALUE)
+        if number < len(self._correction.places):
+            self._go_to(self._correction.places[number])
+
+    def _go_to(self, place: Any) -> None:
+        self._target = int(place["label"])
+        jump(self._correction.point_of(place))
+
+    def _box(self) -> None:
+        """The first press makes a box to be moved and sized; the second corrects inside it."""
+        scene, nodes = slicer.mrmlScene, self._nodes()
+        roi = scene.GetFirstNodeByName(BOX)
+        if roi is not None:
+            if self._correction.is_open:
+                self._correction.box(roi, self._sign, self.value)
+            scene.RemoveNode(roi)
+        elif nodes is not None:
+            self._opened(lambda: None)
+            roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", BOX)
+            roi.SetSaveWithScene(False)
+            roi.SetCenter(self._middle(nodes[0]))
+            roi.SetSize([EDGE] * 3)
+        self.update()
+
+    def _middle(self, volume: Any) -> Sequence[float]:
+        """Where the slices cross, or else the middle of the image."""
+        bounds = [0.0] * 6
+        volume.GetRASBounds(bounds)
+        middle = [(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)]
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            axis = {"Sagittal": 0, "Coronal": 1, "Axial": 2}.get(node.GetOrientation())
+            if axis is not None:
+                middle[axis] = node.GetSliceToRAS().GetElement(axis, 3)
+        return middle
+
+    # What is shown.
+
+    def update(self) -> None:
+        """Shows the state of the correction, and what can be done now."""
+        ui, correction, nodes = self._ui, self._correction, self._nodes()
+        if nodes is None and ui.fixButton.checked:
+            ui.fixButton.checked = False
+        self._fill_structures()
+        is_open = correction.is_open
+        undo, redo = correction.steps
+        ui.fixButton.setEnabled(nodes is not None)
+        ui.fixButton.text = _("Fixing (Esc ends)") if ui.fixButton.checked else _("Fix")
+        ui.signButton.text = _("+ add") if self._sign == ADD else _("− remove")
+        ui.undoButton.setEnabled(is_open and undo > 0)
+        ui.redoButton.setEnabled(is_open and redo > 0)
+        for button in (ui.refineButton, ui.nextPlaceButton, ui.boxButton):
+            button.setEnabled(nodes is not None)
+        has_value = is_open and self.value in correction.values().values()
+        ui.lockButton.setEnabled(has_value)
+        ui.acceptButton.setEnabled(has_value)
+        ui.acceptAllButton.setEnabled(is_open)
+        name = correction.name(self.value) if has_value else ""
+        is_locked = has_value and correction.is_locked(self.value)
+        ui.lockButton.text = _("Unlock") if is_locked else _("Lock")
+        ui.acceptButton.text = _("Accept {name}").format(name=name) if name else _("Accept")
+        ui.boxButton.text = _("Use box") if slicer.mrmlScene.GetFirstNodeByName(BOX) is not None else _("Box")
+        accepted, count = correction.progress()
+        ui.acceptedBar.setVisible(is_open and count > 0)
+        ui.acceptedBar.setRange(0, max(1, count))
+        ui.acceptedBar.setValue(accepted)
+        ui.acceptedBar.setFormat(_("{accepted} of {count} accepted").format(accepted=accepted, count=count))
+        self._fill_places()
+        self._show_line()
+
+    def _show_line(self) -> None:
+        """One sentence: what happens, what went wrong, or what a click would do."""
+        correction, ui = self._correction, self._ui
+        if correction.error is not None:
+            text = self._named(correction.error.message)
+            if correction.error.hint and correction.error.code != "invalid":
+                text = f"{text}: {self._named(in_panel(correction.error.hint))}"
+        elif correction.state in (OPENING, WORKING):
+            text = correction.message + " ..."
+        elif ui.fixButton.checked and self._hovered and correction.is_open:
+            verbs = (_("a click adds to it"), _("with Ctrl it removes"))
+            verbs = verbs if self._sign == ADD else (_("a click removes from it"), _("with Ctrl it adds"))
+            text = f"{correction.name(self._hovered)}: {', '.join(verbs)}"
+            if correction.is_locked(self._hovered):
+                text = _("{name} is locked").format(name=correction.name(self._hovered))
+            if correction.message and correction.answers[1]:
+                text = correction.message
+        else:
+            text = correction.message or _(HELP)
+        ui.correctLabel.text = text if text.endswith("...") else sentence(text)
+
+    def _named(self, text: str) -> str:
+        """The engine says numbers of labels, people say names."""
+        return re.sub(r"\blabel (\d+)\b", lambda found: self._correction.name(int(found.group(1))), text)
+
+    def _fill_structures(self) -> None:
+        combo, correction = self._ui.structureComboBox, self._correction
+        wanted = [(correction.name(value), value) for value in correction.values().values()]
+        shown = [(combo.itemText(n), combo.itemData(n)) for n in range(1, combo.count)]
+        if combo.count and shown == wanted:
+            return
+        chosen = combo.currentData
+        blocked = combo.blockSignals(True)
+        combo.clear()
+        combo.addItem(_("under or near the cursor"), 0)
+        for name, value in wanted:
+            combo.addItem(name, value)
+        combo.setCurrentIndex(max(0, combo.findData(chosen)))
+        combo.blockSignals(blocked)
+
+    def _fill_places(self) -> None:
+        tree, correction = self._ui.placesTree, self._correction
+        texts = [correction.describe(place) for place in correction.places]
+        root = tree.invisibleRootItem()
+        if texts != [root.child(n).text(0) for n in range(root.childCount())]:
+            tree.clear()
+            for number, text in enumerate(texts):
+                qt.QTreeWidgetItem(root, [text]).setData(0, VALUE, number)
+        tree.setVisible(bool(texts))
+        place = correction.place
+        if place is not None and place is not self._shown_place:
+            tree.setCurrentItem(root.child(correction.places.index(place)))
+            self._go_to(place)
+        self._shown_place = place
+
+    _shown_place: Any = None
