@@ -60,7 +60,6 @@ def paint(node, volume, each, box, adds=True):
     logic.ModifySegmentByLabelmap(node, each, image, mode, list(image.GetExtent()), False)
 
 
-
 def spy(segmentation):
     import vtk
 

@@ -61,7 +61,7 @@ def test_masking_is_that_of_slicer(volume, node, layers, editor, mode, intensity
     half[SHAPE[0] // 2 :] = before[SHAPE[0] // 2 :]
     done(change.add(delta.between(before, half)))
     done(change.add(delta.between(half, after)))
-    back = change.forbidden(after, allowed, slicer.util.arrayFromVolume(volume))
+    back = done(change.forbidden(after, allowed, slicer.util.arrayFromVolume(volume)))
     back.apply(after)
     np.testing.assert_array_equal(after == target, by_slicer(node, editor, volume, "total.liver") | (before == target))
     np.testing.assert_array_equal(after[after != target], before[after != target])

@@ -17,6 +17,7 @@ import vtk
 from . import limits, scene, surfaces
 from .driver import Driver, is_cancellation
 from .editing import Editing
+from .layers import Layers
 from .link import Link
 from .process import Engine
 from .vesalius import VesaliusError, geometry, sessions
@@ -57,6 +58,11 @@ class Correction:
     @property
     def _link(self) -> Optional[Link]:
         return self._editing.link if self._editing is not None else None
+
+    @property
+    def _layers(self) -> Optional[Layers]:
+        """The segments, once they were looked at and while they are there."""
+        return self._link.layers if self._link is not None and self.node is not None else None
 
     @property
     def node(self) -> Optional[Any]:
@@ -107,15 +113,15 @@ class Correction:
 
     def name(self, value: int) -> str:
         """What the user calls a structure."""
-        return self._link.layers.name(value) if self._link else str(value)
+        return self._layers.name(value) if self._layers is not None else str(value)
 
     def values(self) -> Dict[str, int]:
         """The structures' values, by ids of segments."""
-        return dict(self._link.layers.values) if self._link else {}
+        return dict(self._layers.values) if self._layers is not None else {}
 
     def is_locked(self, value: int) -> bool:
         """Whether the user has locked a structure."""
-        return self._link is not None and value in limits.locked(self._link.layers)
+        return self._layers is not None and value in limits.locked(self._layers)
 
     def near(self, point: Point) -> int:
         """The structure under a point, or else the nearest within 10 mm; 0 where there is none."""
@@ -217,7 +223,7 @@ class Correction:
 
     def lock(self, value: int) -> None:
         """Locks a structure, or unlocks it: it neither grows nor shrinks."""
-        segment = self._link.layers.segment(value) if self._link is not None else None
+        segment = self._layers.segment(value) if self._layers is not None else None
         if segment is not None:
             is_locked = not self.is_locked(value)
             limits.lock(segment, is_locked)

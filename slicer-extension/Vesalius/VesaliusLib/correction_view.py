@@ -1,4 +1,4 @@
-"""The mouse and the keys over Slicer's slice views while a correction listens to them, and the marks that prompts leave.
+"""The mouse and the keys over slice views of Slicer while a correction listens, and the marks that prompts leave.
 
 Only turns events into points and calls; everything else the views do goes on beside it.
 """
@@ -73,20 +73,26 @@ class SliceViews:
         if interactor not in self._views or slicer.mrmlScene.IsClosing():
             return
         x, y = (float(value) for value in interactor.GetEventPosition())
+        command = interactor.GetCommand(self._views[interactor][1][EVENTS.index(event)])
+        # Whoever is told may disarm: nothing of the view is needed afterwards.
+        if self._is_meant(interactor, event, x, y):
+            # Keeps the event from Slicer's own widgets.
+            command.SetAbortFlag(1)
+
+    def _is_meant(self, interactor: Any, event: str, x: float, y: float) -> bool:
+        """Passes an event on; whether it was for us alone."""
         if event.startswith("LeftButton"):
             self._button(interactor, event, x, y)
-            self._take(interactor, event)
-        elif event == "MouseMoveEvent":
-            self._moved(interactor, x, y)
-        elif event == "LeaveEvent":
-            self._listener.moved(None)
-        elif event.startswith("MouseWheel"):
-            if self._is_over_click(interactor, x, y) and self._listener.turned(1 if "Forward" in event else -1):
-                self._take(interactor, event)
-        elif event == "KeyPressEvent":
+            return True
+        if event == "MouseMoveEvent":
+            return self._moved(interactor, x, y)
+        if event.startswith("MouseWheel"):
+            return self._is_over_click(interactor, x, y) and self._listener.turned(1 if "Forward" in event else -1)
+        if event == "KeyPressEvent":
             key = str(interactor.GetKeySym() or "")
-            if key and self._listener.pressed(("^" if interactor.GetControlKey() else "") + key):
-                self._take(interactor, event)
+            return bool(key) and self._listener.pressed(("^" if interactor.GetControlKey() else "") + key)
+        self._listener.moved(None)
+        return False
 
     def _button(self, interactor: Any, event: str, x: float, y: float) -> None:
         point = self._point(interactor, x, y)
@@ -98,15 +104,15 @@ class SliceViews:
             self._path, self._points = [], []
             self._listener.pointed(points, bool(interactor.GetControlKey()))
 
-    def _moved(self, interactor: Any, x: float, y: float) -> None:
+    def _moved(self, interactor: Any, x: float, y: float) -> bool:
         point = self._point(interactor, x, y)
-        if self._path:
-            if abs(x - self._path[-1][0]) + abs(y - self._path[-1][1]) >= APART:
-                self._path.append((x, y))
-                self._points.append(point)
-            self._take(interactor, "MouseMoveEvent")
-        else:
+        if not self._path:
             self._listener.moved(point)
+            return False
+        if abs(x - self._path[-1][0]) + abs(y - self._path[-1][1]) >= APART:
+            self._path.append((x, y))
+            self._points.append(point)
+        return True
 
     def _is_line(self) -> bool:
         x, y = self._path[0]
@@ -119,10 +125,6 @@ class SliceViews:
 
     def _point(self, interactor: Any, x: float, y: float) -> Point:
         return self._views[interactor][0].GetXYToRAS().MultiplyPoint((x, y, 0.0, 1.0))[:3]
-
-    def _take(self, interactor: Any, event: str) -> None:
-        """Keeps an event from Slicer's own widgets."""
-        interactor.GetCommand(self._views[interactor][1][EVENTS.index(event)]).SetAbortFlag(1)
 
 
 def slice_views() -> List[Tuple[Any, Any]]:

@@ -34,7 +34,8 @@ class Editing:
         # The answer that the wheel stands at, until it is there.
         self.wanted: Optional[int] = None
         self._target = 0
-        self._before = limits.Before(())
+        # What the last prompt and the wheel changed.
+        self._changes: List[Delta] = []
         # Steps of the engine that are one step to the user, with the revision after them.
         self._done: List[Tuple[int, int]] = []
         self._undone: List[int] = []
@@ -167,7 +168,7 @@ class Editing:
 
     def _prompt(self, action: Dict[str, Any], value: int) -> Work[Delta]:
         delta = yield from self.link.operate(action, self._seconds())
-        self._target, self._before = self.link.label or value, limits.Before(self.link.layers.dims)
+        self._target, self._changes = self.link.label or value, []
         self._push(1 + (yield from self._trim(delta)))
         return delta
 
@@ -175,10 +176,13 @@ class Editing:
         """Takes back what the Segment Editor's masking does not allow; how many steps that took."""
         link_ = self.link
         allowed = limits.of(link_.layers, self._target)
-        yield from self._before.add(delta)
+        self._changes.append(delta)
         if allowed.are_none:
             return 0
-        back = self._before.forbidden(link_.mirror, allowed, link.intensities(self._image))
+        before = limits.Before(link_.layers.dims)
+        for change in self._changes:
+            yield from before.add(change)
+        back = yield from before.forbidden(link_.mirror, allowed, link.intensities(self._image))
         if back.is_empty:
             return 0
         kept = link_.candidates, link_.chosen

@@ -52,9 +52,7 @@ def of(layers: Layers, target: int) -> Limits:
         return Limits(may, None)
     kinds, display = slicer.vtkMRMLSegmentationNode, layers.node.GetDisplayNode()
     everything = set(layers.values.values())
-    visible = {
-        value for each, value in layers.values.items() if display is None or display.GetSegmentVisibility(each)
-    }
+    visible = {value for each, value in layers.values.items() if display is None or display.GetSegmentVisibility(each)}
     inside = {
         kinds.EditAllowedInsideAllSegments: everything,
         kinds.EditAllowedInsideVisibleSegments: visible,
@@ -81,27 +79,42 @@ class Before:
 
     def __init__(self, dims: Sequence[int]) -> None:
         self._dims = dims
-        self._place, self._labels = np.zeros(0, np.int64), np.zeros(0, np.uint8)
+        # For each change the places that none before it concerned, ascending, and what stood there.
+        self._parts: List[Tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, delta: Delta) -> Work[None]:
-        """Remembers what a change replaced, where nothing was replaced before."""
+        """Remembers what a change replaced."""
+        found: List[Tuple[np.ndarray, np.ndarray]] = []
         for place, old, _ in delta.pieces(self._dims):
-            is_new = ~np.isin(place, self._place, assume_unique=True)
-            places = np.concatenate((self._place, place[is_new]))
-            order = np.argsort(places, kind="stable")
-            self._place, self._labels = places[order], np.concatenate((self._labels, old[is_new]))[order]
+            is_new = np.ones(len(place), bool)
+            for known, _ in self._parts:
+                at = np.minimum(np.searchsorted(known, place), len(known) - 1)
+                is_new &= known[at] != place
+            found.append((place[is_new], old[is_new]))
             yield GO_ON
+        places, labels = (np.concatenate(column) for column in zip(*found)) if found else ((), ())
+        if len(places):
+            self._parts.append((places, labels))
 
-    def forbidden(self, mirror: np.ndarray, limits: Limits, intensities: np.ndarray) -> Delta:
-        """The way back from `mirror` where it changed against the limits; `intensities` are the volume's, `[k, j, i]`."""
-        now = mirror.reshape(-1)[self._place]
-        is_bad = ~limits.may_change[self._labels]
-        if limits.intensity is not None:
-            low, high = limits.intensity
-            found = intensities.reshape(-1)[self._place]
-            is_bad |= (found < low) | (found > high)
-        is_bad &= now != self._labels
-        return deltas.of_places(self._place[is_bad], now[is_bad], self._labels[is_bad], self._dims)
+    def forbidden(self, mirror: np.ndarray, limits: Limits, intensities: np.ndarray) -> Work[Delta]:
+        """The way back from `mirror` where it changed against the limits; all of it `[k, j, i]`."""
+        now, values = mirror.reshape(-1), intensities.reshape(-1)
+        found: List[Tuple[np.ndarray, np.ndarray]] = []
+        for places, labels in self._parts:
+            for begin in range(0, len(places), deltas.PIECE):
+                place, before = places[begin : begin + deltas.PIECE], labels[begin : begin + deltas.PIECE]
+                is_bad = ~limits.may_change[before]
+                if limits.intensity is not None:
+                    low, high = limits.intensity
+                    is_bad |= (values[place] < low) | (values[place] > high)
+                is_bad &= now[place] != before
+                found.append((place[is_bad], before[is_bad]))
+                yield GO_ON
+        if not found:
+            return deltas.empty()
+        place, before = (np.concatenate(column) for column in zip(*found))
+        order = np.argsort(place, kind="stable")
+        return deltas.of_places(place[order], now[place[order]], before[order], self._dims)
 
 
 def touching(delta: Delta, values: Set[int], dims: Sequence[int]) -> Tuple[Delta, Delta]:

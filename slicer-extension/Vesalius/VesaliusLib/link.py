@@ -46,6 +46,7 @@ class Link:
         # Values that were changed since this was cleared, and what to tell the user about it.
         self.touched: Set[int] = set()
         self.notices: List[str] = []
+        # Both are there from the first step of `open` on.
         self.layers: Layers = None  # type: ignore[assignment]
         self.mirror: np.ndarray = None  # type: ignore[assignment]
 

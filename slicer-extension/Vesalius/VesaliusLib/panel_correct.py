@@ -70,8 +70,9 @@ class CorrectSection:
 
     def show(self) -> None:
         """Other nodes were chosen, or none: a correction of others ends, and the engine keeps its session."""
-        nodes, correction = self._nodes(), self._correction
-        if correction.state != CLOSED and (nodes is None or nodes[0] is not correction.volume or nodes[1] is not correction.node):
+        correction = self._correction
+        volume, node = self._nodes() or (None, None)
+        if correction.state != CLOSED and not (volume is correction.volume and node is correction.node):
             self._ui.fixButton.checked = False
             correction.close()
         self.update()

@@ -183,30 +183,6 @@ def test_a_job_that_fails_is_one_sentence_with_details(scene, opened):
     assert not ui.detailsLabel.isHidden() and ui.detailsLabel.text.startswith("Load the image again.\nCode: ")
 
 
-def test_hints_speak_the_language_of_the_panel(opened):
-    from pathlib import Path
-
-    from VesaliusLib.panel_words import in_panel
-    from VesaliusLib.vesalius import Refused
-
-    ui, job = opened.ui, opened.panel.job
-    hint = "`speed: fast` needs about 2.1 GB; or choose a region"
-    job.error = Refused("needs_too_much_memory", "the job needs about 9.1 GB", hint)
-    job.state = "failed"
-    opened.panel.update()
-    assert ui.detailsLabel.text.startswith("The resolution `Fast` needs about 2.1 GB; or choose a region.\n")
-    assert ui.speedComboBox.itemText(ui.speedComboBox.findData("fast")).startswith("Fast")
-    # And no field of a request is left in any other hint that the server's source holds.
-    server = Path(__file__).resolve().parents[3] / "sidecar" / "app" / "src" / "server"
-    text = "\n".join(path.read_text() for path in sorted(server.rglob("*.rs")))
-    fields = re.compile(r"`[a-z_]+: (?:[a-z]+|\{name\})`")
-    hints = {each for each in re.findall(r'"(?:[^"\\\n]|\\.)*"', text) if fields.search(each)}
-    assert len(hints) >= 4
-    for each in hints:
-        for name in ("fast", "fastest"):
-            assert not fields.search(in_panel(each.replace("{name}", name))), each
-
-
 def test_show_and_hide_rename_and_delete_are_followed(scene, opened):
     import qt
 

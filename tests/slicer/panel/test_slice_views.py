@@ -36,7 +36,9 @@ def view(application, volume, monkeypatch):
     manager = types.SimpleNamespace(sliceViewNames=lambda: ["Green"], sliceWidget=lambda name: widget)
     monkeypatch.setattr(slicer.app, "layoutManager", lambda: manager)
     yield made
+    # Closing a scene leaves slice nodes, and the next view would get a node beside it.
     slicer.app.applicationLogic().GetSliceLogics().RemoveItem(made.logic)
+    slicer.mrmlScene.RemoveNode(made.node)
 
 
 @pytest.fixture
