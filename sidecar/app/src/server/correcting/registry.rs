@@ -150,7 +150,11 @@ impl Corrections {
         for entry in fs::read_dir(&folder).map_err(|error| Error::read(&folder, error))?.flatten() {
             match recovered(&entry.path()) {
                 Some(session) => drop(sessions.insert(session.record.id.clone(), Arc::new(session))),
-                // A folder without a whole record was never acknowledged.
+                // A folder without a record was never acknowledged. One with a record that cannot be read, of a newer
+                // server perhaps, holds somebody's work and stays.
+                None if entry.path().join(RECORD).exists() => {
+                    tracing::warn!(session = %entry.file_name().display(), "its record cannot be read");
+                }
                 None => drop(fs::remove_dir_all(entry.path())),
             }
         }
@@ -239,4 +243,24 @@ fn recovered(folder: &Path) -> Option<Session> {
         return None;
     }
     Session::open(folder.to_owned(), record).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_cannot_be_read_stays_with_its_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let [newer, begun] = ["newer", "begun"].map(|name| folder.path().join(name));
+        for session in [&newer, &begun] {
+            fs::create_dir(session).unwrap();
+            fs::write(session.join(JOURNAL), "{}\n").unwrap();
+        }
+        fs::write(newer.join(RECORD), r#"{"version": 2}"#).unwrap();
+        let corrections = Corrections::open(folder.path().to_owned()).unwrap();
+        assert!(corrections.list(None).is_empty());
+        assert!(newer.join(JOURNAL).exists());
+        assert!(!begun.exists());
+    }
 }
