@@ -148,13 +148,13 @@ class Correction:
 
     # What the user wants.
 
-    def open(self, volume: Any, node: Any) -> None:
-        """Begins, or goes on, with these nodes."""
+    def open(self, volume: Any, node: Any, job: str = "") -> None:
+        """Begins, or goes on, with these nodes; `job` is the engine's that made the one from the other, if known."""
         if self._editing is not None and (self._volume, self._node) == (volume.GetID(), node.GetID()):
             return
         self.close()
         self._volume, self._node = volume.GetID(), node.GetID()
-        link = Link(self.engine)
+        link = Link(self.engine, job)
         self._editing = Editing(link, volume)
         self._run(link.open(volume, node), OPENING, "preparing")
 

@@ -115,7 +115,7 @@ class Editing:
         link_, grown = self.link, 0
         painted = yield from link_.layers.changes(link_.mirror)
         if painted.is_empty:
-            return "nothing was painted: use Paint or Erase of the Segment Editor first"
+            return "nothing was painted since the correction began: use Paint or Erase of the Segment Editor"
         yield from link_.lock_as_wanted()
         matrix = geometry.other_space(scene.ijk_to_ras(self._image))
         for value, adds, voxels in strokes.by_label(painted, tuple(link_.layers.dims)):

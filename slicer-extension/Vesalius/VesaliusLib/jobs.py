@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Hashable, List, Optional, Tuple
 
 import slicer
 import vtk
@@ -66,6 +66,9 @@ class Outcome:
     table: Dict[str, Any]
     seconds: float
     volumes_ml: Dict[str, float] = field(default_factory=dict)
+    # The engine's name of it, and the image as it was then.
+    job: str = ""
+    image: Hashable = None
 
 
 class Job:
@@ -169,6 +172,7 @@ class Job:
                     raise
         outcome = yield from self._import(request, asked, result.table, found["image"])
         outcome.seconds = time.monotonic() - began
+        outcome.job, outcome.image = result.job, image.key
         return outcome
 
     def _import(self, request: Request, asked: Dict[str, Any], table: Dict[str, Any], labels: Any) -> Work[Outcome]:

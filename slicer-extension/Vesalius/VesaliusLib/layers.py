@@ -91,13 +91,17 @@ class Layers:
         segment = self.segment(value)
         return segment.GetName() if segment is not None else f"structure {value}"
 
-    def structures(self) -> List[Dict[str, Any]]:
-        """The segments as `POST /v1/sessions` names them."""
+    def structures(self, ours: bool = True) -> List[Dict[str, Any]]:
+        """The segments as `POST /v1/sessions` names them; without `ours`, only those that no job made."""
         rows = []
         for each, value in self.values.items():
             segment = self.segmentation.GetSegment(each)
-            color = [int(round(255 * channel)) for channel in segment.GetColor()]
-            rows.append({"value": value, "name": segment.GetName() or each, "color": color})
+            is_ours = bool(segments.tag(segment, segments.IMPORTED))
+            if ours or not is_ours:
+                # The engine knows codes by its own names, whatever the user calls a segment.
+                name = each.split(".", 1)[-1] if is_ours else segment.GetName() or each
+                color = [int(round(255 * channel)) for channel in segment.GetColor()]
+                rows.append({"value": value, "name": name, "color": color})
         return rows
 
     def refresh(self) -> bool:

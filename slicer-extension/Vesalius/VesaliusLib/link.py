@@ -30,8 +30,10 @@ GONE, STALE, FORGOTTEN, IS_LOCKED = "not_found", "stale", "forgotten", "locked"
 class Link:
     """One session. Its work must be run one after the other."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, job: str = "") -> None:
+        """`job` made the segments from the volume as it is, and the engine may still know more about it."""
         self._engine = engine
+        self._job = job
         self._client: Optional[Client] = None
         self._volume = ""
         self.session = ""
@@ -213,6 +215,8 @@ class Link:
     def _begin(self) -> Work[None]:
         """Begins a session with the segments as they are."""
         volume = self._image()
+        if self._job and (yield from self._begin_with_job()):
+            return
         image = scene.read_image(volume)
         self.mirror = yield from self.layers.compose()
         room, rows = memoryview(self.mirror.reshape(-1)), self.layers.structures()
@@ -224,9 +228,27 @@ class Link:
         self._note(view)
         self._remember()
 
+    def _begin_with_job(self) -> Work[bool]:
+        """Begins with the labels of the job; what was painted since goes to the session like any other paint."""
+        rows, job = self.layers.structures(ours=False), self._job
+        try:
+            view = yield from self._ask(lambda client: sessions.begin_with_job(client, job, rows))
+        except Refused:
+            # It was forgotten with its volume, after an hour.
+            return False
+        self.rows, self.session = {}, view["id"]
+        if not (yield from self._go_on(view)):
+            return False
+        self._remember()
+        return True
+
     def _resume(self) -> Work[bool]:
-        """Goes on with a session; False when it is about another image."""
+        """Goes on with the session that the node remembers."""
         view = yield from self._ask(lambda client: sessions.get(client, self.session))
+        return (yield from self._go_on(view))
+
+    def _go_on(self, view: Dict[str, Any]) -> Work[bool]:
+        """Takes the labels of a session; False when it is about another image."""
         matrix = geometry.other_space(scene.ijk_to_ras(self._image()))
         is_same = np.allclose(view["ijk_to_world"], matrix.ravel(), rtol=0.0, atol=1e-4)
         if list(view["dims"]) != list(self.layers.dims) or not is_same:

@@ -324,6 +324,7 @@ class Panel:
         self.ui.segmentationSelector.setCurrentNode(node)
         self._is_filling = False
         self.results.show(node, outcome.volumes_ml)
+        self.correct.made(outcome.segmentation, outcome.job, outcome.image)
         self.results.tell(summary(outcome))
         self._show_results(True)
         self._choices_changed()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, Callable, Dict, Hashable, List, Optional, Sequence, Tuple
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
+from . import scene
 from .correction import CLOSED, OPENING, WORKING, Correction
 from .correction_view import Listener, SliceViews, mark, unmark
 from .panel_results import jump
@@ -31,6 +32,8 @@ class CorrectSection:
         self._ui, self._correction, self._nodes = ui, correction, nodes
         self._sign, self._hovered, self._target, self._is_filling = ADD, 0, 0, False
         self._cursor: Optional[Sequence[float]] = None
+        # By ids of segmentations: the job that made them, and the image as it was then.
+        self._made: Dict[str, Tuple[str, Hashable]] = {}
         self.views = SliceViews(Listener(self._pointed, self._moved, self._turned, self._pressed))
         self._glance = qt.QTimer()
         self._glance.setSingleShot(True)
@@ -63,6 +66,10 @@ class CorrectSection:
     def enter(self) -> None:
         """The panel is shown."""
         self.update()
+
+    def made(self, node: str, job: str, image: Hashable) -> None:
+        """A job has made a segmentation: the engine knows more about it than its labels."""
+        self._made[node] = (job, image)
 
     def exit(self) -> None:
         """The panel is left: the views belong to others."""
@@ -97,9 +104,12 @@ class CorrectSection:
 
     def _open(self) -> bool:
         nodes = self._nodes()
-        if nodes is not None:
-            self._correction.open(*nodes)
-        return nodes is not None
+        if nodes is None:
+            return False
+        volume, node = nodes
+        job, image = self._made.get(node.GetID(), ("", None))
+        self._correction.open(volume, node, job if scene.key_of(volume) == image else "")
+        return True
 
     def _opened(self, action: Callable[[], None]) -> None:
         """Does something that needs a session, which is opened for it."""
@@ -180,15 +190,14 @@ class CorrectSection:
 
     def _box(self) -> None:
         """The first press makes a box to be moved and sized; the second corrects inside it."""
-        scene, nodes = slicer.mrmlScene, self._nodes()
-        roi = scene.GetFirstNodeByName(BOX)
+        nodes, roi = self._nodes(), slicer.mrmlScene.GetFirstNodeByName(BOX)
         if roi is not None:
             if self._correction.is_open:
                 self._correction.box(roi, self._sign, self.value)
-            scene.RemoveNode(roi)
+            slicer.mrmlScene.RemoveNode(roi)
         elif nodes is not None:
             self._opened(lambda: None)
-            roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", BOX)
+            roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", BOX)
             roi.SetSaveWithScene(False)
             roi.SetCenter(self._middle(nodes[0]))
             roi.SetSize([EDGE] * 3)

@@ -176,3 +176,35 @@ def test_a_box_is_made_by_one_press_and_used_by_the_next(scene, fixing, view, cl
     wait(fixing)
     assert ui.boxButton.text == "Box" and scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode") is None
     assert (same(correction, client) == LIVER).sum() > (start == LIVER).sum()
+
+
+def test_what_a_job_made_is_corrected_with_all_that_the_engine_knows(scene, widget, client):
+    """Nothing is sent again, and what was painted before Fix was pressed counts as paint."""
+    import numpy as np
+    import slicer.util
+    from test_layers import paint
+    from test_panel import apply, choose
+    from VesaliusLib.vesalius import Steps, sessions
+    from volumes import GEOMETRIES, add_volume, small_ct
+
+    volume = add_volume(scene, small_ct(), GEOMETRIES["oblique"])  # noqa: F811
+    widget.ui.volumeSelector.setCurrentNode(volume)
+    choose(widget, "total", "fastest")
+    apply(widget)
+    node = widget.panel.results.node  # noqa: F811
+    each = node.GetSegmentation().GetNthSegmentID(0)
+    paint(node, volume, each, np.s_[3:5, 4:9, 4:9])
+    widget.ui.nextPlaceButton.click()
+    wait(widget)
+    correction = widget.panel.correct._correction
+    assert correction.error is None, correction.error.message
+    view = Steps(sessions.get(client, node.GetAttribute("Vesalius.Session"))).finish()  # noqa: F811
+    jobs = Steps(client.jobs()).finish()
+    assert view["job"] == jobs[-1]["id"] and correction.steps == (1, 0)
+    # The segments are those of the session, by the label values of the job.
+    labels = np.empty(small_ct().shape, np.uint8)
+    Steps(sessions.labels(client, view["id"], memoryview(labels.reshape(-1)))).finish()
+    values = {row["name"]: row["value"] for row in view["structures"]}
+    for each in node.GetSegmentation().GetSegmentIDs():
+        mask = slicer.util.arrayFromSegmentBinaryLabelmap(node, each, volume) != 0
+        np.testing.assert_array_equal(mask, labels == values[each.split(".", 1)[1]])

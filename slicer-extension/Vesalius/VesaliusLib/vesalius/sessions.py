@@ -49,6 +49,19 @@ def begin(
     return session
 
 
+def begin_with_job(client: Client, job: str, structures: Sequence[Mapping[str, Any]]) -> Work[Dict[str, Any]]:
+    """Begins a session with what a job found and with the volume it was given, if the engine still has both.
+
+    The engine may know then what the network would have said second, and nothing is sent again.
+    """
+    asked = {"job": job, "structures": list(structures)}
+    session, cancelled = yield from whole(client.ask("POST", "/v1/sessions", asked))
+    if cancelled:
+        yield from end(client, session["id"])
+        raise cancelled
+    return session
+
+
 def _forget(client: Client, volumes: Sequence[str]) -> Work[None]:
     for volume in volumes:
         try:
