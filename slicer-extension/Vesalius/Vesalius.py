@@ -33,6 +33,7 @@ class Vesalius(ScriptedLoadableModule):
         parent.helpText = _(
             "Segments organs, bones, muscles and vessels of CT and MR images on this computer, with the models of "
             "TotalSegmentator and other nnU-Net models. Choose a volume and a task, and press Apply. "
+            "What is wrong is corrected by clicks. "
             "No image leaves this computer. For research use only; not a medical device."
         )
         parent.acknowledgementText = _(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import types
 from pathlib import Path
 from typing import Any, Tuple
 
@@ -277,6 +278,86 @@ def engine_section(folder: Path, widget: Any) -> None:
     save(grab(widget), folder, "slicer_engine.png")
 
 
+def correct(folder: Path, scene: Any, widget: Any) -> None:
+    """A gland that lost a half, before and after one click, and the section Correct beside it."""
+    import loop
+    import numpy as np
+    import slicer
+    import views as slicer_views
+    from PySide6 import QtGui
+    from VesaliusLib import layers, panel_results
+    from VesaliusLib.vesalius import Steps, delta
+
+    ui, volume = widget.ui, widget.ui.volumeSelector.currentNode()
+    node = widget.panel.results.node
+    for section in (ui.inputsCollapsibleButton, ui.outputsCollapsibleButton, ui.resultCollapsibleButton):
+        section.collapsed = True
+    ui.engineCollapsibleButton.collapsed = True
+    ui.correctCollapsibleButton.collapsed = False
+    # The mistake: half of a gland is missing.
+    map_ = layers.Layers(volume, node)
+    labels = Steps(map_.compose()).finish()
+    value = map_.values["headneck.parotid_gland_left"]
+    inside = np.argwhere(labels == value)
+    middle = inside.mean(axis=0)
+    wrong = labels.copy()
+    lost = inside[inside[:, 1] > middle[1]]
+    wrong[tuple(lost.T)] = 0
+    # And a doubtful place: an island.
+    wrong[tuple(np.array(labels.shape) // 2 + offset for offset in np.ogrid[:3, :3, :3])] = map_.values[
+        "headneck.mandible"
+    ]
+    Steps(map_.write(delta.between(labels, wrong))).finish()
+    # The scene has one node for each view that was shown before.
+    view = slicer_views.SliceView("Correct", "Axial", (440, 380))
+    view.show(volume)
+    view.zoom(5.2)
+    layout = types.SimpleNamespace(
+        sliceViewNames=lambda: ["Correct"],
+        sliceWidget=lambda _name: types.SimpleNamespace(
+            sliceView=lambda: types.SimpleNamespace(interactor=lambda: view.interactor), mrmlSliceNode=lambda: view.node
+        ),
+    )
+    slicer.app.layoutManager = lambda: layout
+    correction = widget.panel.correct._correction
+    ui.fixButton.checked = True
+    loop.until(lambda: not correction.driver.is_busy)
+    assert correction.error is None, correction.error
+    # What is missing in the slice that is shown, as far inside as can be.
+    k = int(np.argmax(np.bincount(lost[:, 0])))
+    here = lost[lost[:, 0] == k]
+    order = np.argsort(np.linalg.norm(here - here.mean(axis=0), axis=1))
+    places = (panel_results.to_scene(node, _world(volume, here[n][::-1])) for n in order)
+    place = next(each for each in places if correction.near(each) == value)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *place, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+    before = image_of(view.pixels())
+    widget.panel.correct._next(1)
+    correction.accept(map_.values["headneck.brainstem"])
+    loop.until(lambda: not correction.driver.is_busy)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *place, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+    widget.panel.correct._pointed([place], False)
+    loop.until(lambda: not correction.driver.is_busy)
+    loop.settle(0.8)
+    assert correction.error is None, correction.error.message
+    picture = QtGui.QImage(2 * before.width() + 3, before.height(), QtGui.QImage.Format_RGB32)
+    picture.fill(QtGui.QColor("#202020"))
+    painter = QtGui.QPainter(picture)
+    painter.drawImage(0, 0, before)
+    painter.drawImage(before.width() + 3, 0, image_of(view.pixels()))
+    painter.end()
+    save(picture, folder, "slicer_correct.png")
+    save(grab(widget), folder, "slicer_correct_panel.png")
+    ui.fixButton.checked = False
+
+
+def _world(volume: Any, voxel: Any) -> Any:
+    """Where a voxel [i, j, k] is, without transforms."""
+    from VesaliusLib import scene
+    from VesaliusLib.vesalius import geometry
+
+    return geometry.to_world(scene.ijk_to_ras(volume), [voxel])[0]
+
+
 def main() -> None:
     """All pictures."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
@@ -299,6 +380,7 @@ def main() -> None:
             save(beside(grab(widget), shown), folder, "slicer.png")
             failed(folder, widget)
             engine_section(folder, widget)
+            correct(folder, scene, widget)
             widget.cleanup()
         finally:
             running.stop()

@@ -125,26 +125,25 @@ class Correction:
 
     def near(self, point: Point) -> int:
         """The structure under a point, or else the nearest within 10 mm; 0 where there is none."""
-        if self._link is None or self._link.mirror is None or self.volume is None:
+        layers, mirror = self._layers, self._link.mirror if self._link is not None else None
+        if layers is None or mirror is None or self.volume is None:
             return 0
-        grid, mirror = scene.ijk_to_ras(self.volume), self._link.mirror
+        grid, dims = scene.ijk_to_ras(self.volume), np.array(layers.dims)
         at = scene.world_to_lps(self.volume, [point])[0]
-        index = geometry.to_ijk(geometry.other_space(grid), np.array([at]))[0]
-        center = np.rint(index).astype(int)
-        if (center < 0).any() or (center >= mirror.shape[::-1]).any():
+        center = np.rint(geometry.to_ijk(geometry.other_space(grid), np.array([at]))[0]).astype(int)
+        if (center < 0).any() or (center >= dims).any():
             return 0
-        under = int(mirror[tuple(center[::-1])])
-        if under:
-            return under
         reach = (NEAR_MM / np.linalg.norm(grid[:3, :3], axis=0)).astype(int)
-        low, high = np.maximum(center - reach, 0), np.minimum(center + reach + 1, mirror.shape[::-1])
-        part = mirror[low[2] : high[2], low[1] : high[1], low[0] : high[0]]
+        low, high = np.maximum(center - reach, 0), np.minimum(center + reach + 1, dims)
+        part = layers.part(low, high, mirror)
         found = np.argwhere(part)
         if len(found) == 0:
             return 0
         away = np.linalg.norm((found[:, ::-1] + low - center) @ grid[:3, :3].T, axis=1)
-        nearest = int(away.argmin())
-        return int(part[tuple(found[nearest])]) if away[nearest] <= NEAR_MM else 0
+        labels = part[tuple(found.T)]
+        # Of two as near, the engine takes the lower label.
+        nearest = np.lexsort((labels, away))[0]
+        return int(labels[nearest]) if away[nearest] <= NEAR_MM else 0
 
     # What the user wants.
 

@@ -44,11 +44,11 @@ class Layer:
         """VTK's own memory, `[k, j, i]`."""
         return segments.labels_of(self.image)
 
-    def plane(self, k: int) -> np.ndarray:
-        """Values of one plane."""
-        plane = self.labels[k]
+    def values(self, part: Any) -> np.ndarray:
+        """Values of a part, such as one plane."""
+        labels = self.labels[part]
         # Labels below 0 or beyond 16 bits are no segment's.
-        return self.to_value[plane if plane.dtype.kind == "u" else plane & (len(self.to_value) - 1)]
+        return self.to_value[labels if labels.dtype.kind == "u" else labels & (len(self.to_value) - 1)]
 
 
 class Layers:
@@ -124,10 +124,20 @@ class Layers:
         """The values of one plane, `[j, i]`."""
         if not self._layers:
             return np.zeros((self.dims[1], self.dims[0]), np.uint8)
-        plane = self._layers[0].plane(k)
+        plane = self._layers[0].values(k)
         for layer in self._layers[1:]:
-            np.copyto(plane, layer.plane(k), where=plane == 0)
+            np.copyto(plane, layer.values(k), where=plane == 0)
         return plane
+
+    def part(self, low: Sequence[int], high: Sequence[int], otherwise: np.ndarray) -> np.ndarray:
+        """The values of a box as they are shown now; of `otherwise` while Slicer has cropped a labelmap."""
+        box = tuple(slice(int(low[axis]), int(high[axis])) for axis in (2, 1, 0))
+        if not self._layers or any(layer.image.GetExtent() != self._extent for layer in self._layers):
+            return otherwise[box]
+        values = self._layers[0].values(box)
+        for layer in self._layers[1:]:
+            np.copyto(values, layer.values(box), where=values == 0)
+        return values
 
     def compose(self) -> Work[np.ndarray]:
         """All values, `[k, j, i]`."""
