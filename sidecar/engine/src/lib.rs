@@ -15,6 +15,7 @@ mod precision;
 mod predict;
 mod preprocess;
 mod run;
+mod runner_up;
 mod runtime;
 mod scores;
 mod segment;
@@ -30,6 +31,7 @@ pub use estimate::PlannedRun;
 pub use network::{Network, TakeScores};
 pub use options::{Mode, ModelUsed, Provenance, SegmentOptions, Upsampling};
 pub use predict::{PredictOptions, predict, predict_onto};
+pub use runner_up::RunnerUp;
 pub use runtime::{
     Attempt, Device, Fallback, Found, LEAST_MINOR_VERSION, Precision, Runtime, RuntimeInfo, RuntimeOptions,
 };

@@ -52,6 +52,9 @@ pub struct SegmentOptions {
     pub force_split: bool,
     /// Drop components of every class up to this many mm³.
     pub remove_small_mm3: Option<f64>,
+    /// Keep what the networks would have said second, for corrections. Two bytes a voxel more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_runner_up: bool,
 }
 
 impl Default for SegmentOptions {
@@ -67,6 +70,7 @@ impl Default for SegmentOptions {
             upsampling: Upsampling::Nearest,
             force_split: false,
             remove_small_mm3: None,
+            keep_runner_up: false,
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use half::f16;
 use imaging::{Grid, LabelMap, Progress, Volume};
-use nnunet::Plan;
+use nnunet::{Outputs, Plan};
 
 use crate::export::Export;
 use crate::onto::Onto;
 use crate::options::Mode;
 use crate::preprocess::{Prepared, prepare};
+use crate::runner_up::Doubt;
 use crate::scores::scores;
 use crate::window::Window;
 use crate::{Error, Network, Result};
@@ -48,20 +49,7 @@ pub fn predict(
     options: &PredictOptions,
     progress: &Progress,
 ) -> Result<LabelMap> {
-    if let (Mode::Precise, Some(first)) = (options.mode, channels.first()) {
-        return predict_onto(channels, &first.grid, plan, networks, options, progress);
-    }
-    let (prepared, window) = start(channels, plan, networks, options, progress)?;
-    let mut export = Export::new(&prepared, plan, options.higher_order)?;
-    let classes = plan.outputs.channels();
-    scores::<f16>(&prepared.data, &window, classes, networks, progress, |first, rows| {
-        export.take(first, rows);
-        Ok(())
-    })?;
-    progress.step("finishing", 0, 1)?;
-    let labels = prepared.back(export.finish());
-    progress.step("finishing", 1, 1)?;
-    Ok(labels)
+    run(&Asked { channels, target: None, plan, options }, networks, None, progress)
 }
 
 /// Labels on any grid: sums in single precision, scores interpolated linearly at each voxel of `target`, and only
@@ -78,15 +66,58 @@ pub fn predict_onto(
     options: &PredictOptions,
     progress: &Progress,
 ) -> Result<LabelMap> {
+    run(&Asked { channels, target: Some(target), plan, options }, networks, None, progress)
+}
+
+/// What one model is run on, and how.
+pub(crate) struct Asked<'a> {
+    /// See [`predict`].
+    pub(crate) channels: &'a [Volume],
+    /// See [`predict_onto`]; none is the grid of the channels.
+    pub(crate) target: Option<&'a Grid>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) options: &'a PredictOptions,
+}
+
+/// [`predict`] or [`predict_onto`]; the model's second choices are added to `doubts`, where they are wanted.
+pub(crate) fn run(
+    asked: &Asked<'_>,
+    networks: &mut [Box<dyn Network>],
+    doubts: Option<&mut Vec<Doubt>>,
+    progress: &Progress,
+) -> Result<LabelMap> {
+    let Asked { channels, target, plan, options } = *asked;
     let (prepared, window) = start(channels, plan, networks, options, progress)?;
-    let mut onto = Onto::new(&prepared.grid(), target, &plan.outputs);
     let classes = plan.outputs.channels();
-    scores::<f32>(&prepared.data, &window, classes, networks, progress, |first, rows| {
-        onto.take(first, rows);
-        Ok(())
-    })?;
-    progress.step("finishing", 1, 1)?;
-    Ok(onto.finish())
+    // Regions overlap: none is second to another.
+    let is_doubted = doubts.is_some() && matches!(plan.outputs, Outputs::Classes { .. });
+    let mut doubt = is_doubted.then(|| Doubt::new(prepared.grid()));
+    let precise = channels.first().map(|first| &first.grid).filter(|_| options.mode == Mode::Precise);
+    let labels = if let Some(target) = target.or(precise) {
+        let mut onto = Onto::new(&prepared.grid(), target, &plan.outputs);
+        scores::<f32>(&prepared.data, &window, classes, networks, progress, |first, rows| {
+            doubt.iter_mut().for_each(|doubt| doubt.take(first, rows, classes));
+            onto.take(first, rows);
+            Ok(())
+        })?;
+        progress.step("finishing", 1, 1)?;
+        onto.finish()
+    } else {
+        let mut export = Export::new(&prepared, plan, options.higher_order)?;
+        scores::<f16>(&prepared.data, &window, classes, networks, progress, |first, rows| {
+            doubt.iter_mut().for_each(|doubt| doubt.take(first, rows, classes));
+            export.take(first, rows);
+            Ok(())
+        })?;
+        progress.step("finishing", 0, 1)?;
+        let labels = prepared.back(export.finish());
+        progress.step("finishing", 1, 1)?;
+        labels
+    };
+    if let Some((doubts, doubt)) = doubts.zip(doubt) {
+        doubts.push(doubt);
+    }
+    Ok(labels)
 }
 
 fn start(

@@ -10,7 +10,8 @@ use ndarray::Zip;
 use crate::catalogue;
 use crate::engine::Engine;
 use crate::options::{Mode, ModelUsed, Provenance, SegmentOptions, Upsampling};
-use crate::predict::{PredictOptions, predict, predict_onto};
+use crate::predict::{self, Asked, PredictOptions};
+use crate::runner_up::{Doubt, RunnerUp, merged};
 use crate::segment::Outcome;
 use crate::task::{self, Crop, Part, Speed, Task};
 use crate::vertebrae;
@@ -32,6 +33,9 @@ pub(crate) struct Run<'a> {
     warnings: Vec<String>,
     seconds: Vec<(String, f64)>,
     since: Option<(String, Instant)>,
+    /// Of the models that have run, where they are to be kept.
+    doubts: Vec<Doubt>,
+    runner_up: Option<RunnerUp>,
 }
 
 /// A rough segmentation and what is looked for in it.
@@ -63,7 +67,8 @@ impl<'a> Run<'a> {
             return Err(Error::ModelMissing { task: task.id.clone(), weights: missing });
         }
         let (models, warnings, seconds) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Run { engine, task, options, progress, mode, models, warnings, seconds, since: None })
+        let (doubts, runner_up) = (Vec::new(), None);
+        Ok(Run { engine, task, options, progress, mode, models, warnings, seconds, since: None, doubts, runner_up })
     }
 
     /// Starts a stage: tells the observer, and the clock.
@@ -127,7 +132,7 @@ impl<'a> Run<'a> {
             resampling_order: self.options.resampling_order,
             ..SegmentOptions::default()
         };
-        let Outcome { segmentation, provenance } =
+        let Outcome { segmentation, provenance, .. } =
             self.engine.segment(volume, task, &options, self.progress)?;
         self.models.extend(provenance.models);
         self.seconds.push(("finding the region".into(), provenance.seconds.iter().map(|(_, s)| s).sum()));
@@ -182,18 +187,38 @@ impl<'a> Run<'a> {
                 higher_order: self.options.upsampling == Upsampling::Scores,
             };
             let channels = std::slice::from_ref(image);
-            let found = match target {
-                None => predict(channels, &model.plan, &mut model.networks, &options, self.progress)?,
-                Some(grid) => {
-                    predict_onto(channels, grid, &model.plan, &mut model.networks, &options, self.progress)?
-                }
-            };
-            labels.paint(&found, &lookup(&part.labels));
+            let asked = Asked { channels, target, plan: &model.plan, options: &options };
+            let mut doubts = self.options.keep_runner_up.then(Vec::new);
+            let found = predict::run(&asked, &mut model.networks, doubts.as_mut(), self.progress)?;
+            let translate = lookup(&part.labels);
+            labels.paint(&found, &translate);
+            let doubts = doubts.into_iter().flatten().map(|doubt| doubt.translated(&translate));
+            self.doubts.extend(doubts);
             self.models.push(model.used.clone());
             self.engine.keep(model);
         }
         self.stop_clock();
         Ok(labels)
+    }
+
+    /// The second choice for labels that all models have made together, where it is to be kept.
+    pub(crate) fn second_choice(&mut self, labels: &LabelMap) -> Option<RunnerUp> {
+        let doubts = std::mem::take(&mut self.doubts);
+        self.options.keep_runner_up.then(|| merged(&doubts, labels))
+    }
+
+    /// Keeps the second choice in a box of the image that begins at `start`.
+    pub(crate) fn keep(&mut self, found: RunnerUp, grid: &Grid, start: [usize; 3]) {
+        let wanted = self.values();
+        let mut second = found.second.pasted(grid, start);
+        second.translate(&from_fn(|value| if wanted.contains(&(value as u8)) { value as u8 } else { 0 }));
+        // Beyond the box nobody was asked: as sure as can be. Margins are turned over, since pasting fills with 0.
+        let turned = |mut margin: LabelMap| {
+            margin.translate(&from_fn(|margin| 255 - margin as u8));
+            margin
+        };
+        let margin = turned(turned(found.margin).pasted(grid, start));
+        self.runner_up = Some(RunnerUp { second, margin });
     }
 
     /// What is left to do on the image's own grid.
@@ -227,7 +252,7 @@ impl<'a> Run<'a> {
     fn refine_vertebrae(&mut self, volume: &Volume, labels: &mut LabelMap) -> Result<()> {
         let Some(bodies) = catalogue::task("vertebrae_body") else { return Ok(()) };
         let options = SegmentOptions { mode: self.options.mode, ..SegmentOptions::default() };
-        let Outcome { segmentation, provenance } =
+        let Outcome { segmentation, provenance, .. } =
             self.engine.segment(volume, bodies, &options, self.progress)?;
         self.models.extend(provenance.models);
         vertebrae::refine(labels, &segmentation.labels, self.task);
@@ -249,7 +274,8 @@ impl<'a> Run<'a> {
             warnings: self.warnings,
             seconds: self.seconds,
         };
-        Outcome { segmentation: Segmentation { labels, segments }, provenance }
+        let runner_up = self.runner_up;
+        Outcome { segmentation: Segmentation { labels, segments }, runner_up, provenance }
     }
 
     /// Labels of the model's grid on the canonical grid of the image.

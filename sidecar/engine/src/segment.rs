@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::options::{Mode, Provenance, SegmentOptions};
 use crate::postprocess::postprocess;
 use crate::run::Run;
+use crate::runner_up::RunnerUp;
 use crate::task::Task;
 use crate::{Result, thirds};
 
@@ -14,6 +15,8 @@ use crate::{Result, thirds};
 pub struct Outcome {
     /// Labels on the volume's own grid.
     pub segmentation: Segmentation,
+    /// What came second, on the same grid; where [`SegmentOptions::keep_runner_up`] asks for it.
+    pub runner_up: Option<RunnerUp>,
     /// Models, options, warnings, seconds.
     pub provenance: Provenance,
 }
@@ -39,15 +42,19 @@ impl Engine {
         let rough = run.rough_segmentation(volume)?;
         if let Some(region) = run.region(&volume.grid, rough.as_ref())? {
             let image = run.cropped(volume, &region);
-            labels = segment_box(&mut run, &image)?.pasted(&volume.grid, region.start);
+            let (found, runner_up) = segment_box(&mut run, &image)?;
+            labels = found.pasted(&volume.grid, region.start);
+            if let Some(runner_up) = runner_up {
+                run.keep(runner_up, &volume.grid, region.start);
+            }
         }
         run.finish(volume, &mut labels, rough.as_ref())?;
         Ok(run.outcome(labels))
     }
 }
 
-/// Labels of `image` on its own grid: to the model's grid, through the networks, and back.
-fn segment_box(run: &mut Run<'_>, image: &Volume) -> Result<LabelMap> {
+/// Labels of `image` on its own grid, and what came second: to the model's grid, through the networks, and back.
+fn segment_box(run: &mut Run<'_>, image: &Volume) -> Result<(LabelMap, Option<RunnerUp>)> {
     run.stage("resampling")?;
     let turn = Reorientation::new(&image.grid, Orientation::RAS);
     let mut canonical = turn.volume(image);
@@ -57,11 +64,16 @@ fn segment_box(run: &mut Run<'_>, image: &Volume) -> Result<LabelMap> {
     if run.options.mode == Mode::Precise {
         let mut labels = run.predict_parts(&canonical, Some(&image.grid))?;
         postprocess(&mut labels, run.task, run.options.remove_small_mm3);
-        return Ok(labels);
+        let runner_up = run.second_choice(&labels);
+        return Ok((labels, runner_up));
     }
     let mut labels = thirds::predict(run, canonical)?;
     run.stage("cleaning up")?;
     postprocess(&mut labels, run.task, run.options.remove_small_mm3);
     run.stage("resampling back")?;
-    Ok(turn.inverse().labels(&run.upsampled(labels, turn.target())))
+    let runner_up = run.second_choice(&labels).map(|RunnerUp { second, margin }| {
+        let [second, margin] = [second, margin].map(|map| turn.inverse().labels(&map.stretched(turn.target())));
+        RunnerUp { second, margin }
+    });
+    Ok((turn.inverse().labels(&run.upsampled(labels, turn.target())), runner_up))
 }
