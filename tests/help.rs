@@ -21,6 +21,7 @@ const COMMANDS: &[&[&str]] = &[
     &["dataset"],
     &["dataset", "split"],
     &["dataset", "build"],
+    &["dataset", "export"],
     &["serve"],
     &["pair"],
     &["clients"],

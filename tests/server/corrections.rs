@@ -1,6 +1,7 @@
 //! Corrections over HTTP: what the crate does, and nothing is lost or done twice, whatever is killed.
 
 mod faults;
+mod learning;
 
 use std::sync::Arc;
 

@@ -107,6 +107,12 @@ impl Session {
         Ok(session)
     }
 
+    /// The image.
+    #[must_use]
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
     /// The labels as they are.
     #[must_use]
     pub fn labels(&self) -> &LabelMap {

@@ -68,7 +68,19 @@ impl<'a> Run<'a> {
         }
         let (models, warnings, seconds) = (Vec::new(), Vec::new(), Vec::new());
         let (doubts, runner_up) = (Vec::new(), None);
-        Ok(Run { engine, task, options, progress, mode, models, warnings, seconds, since: None, doubts, runner_up })
+        Ok(Run {
+            engine,
+            task,
+            options,
+            progress,
+            mode,
+            models,
+            warnings,
+            seconds,
+            since: None,
+            doubts,
+            runner_up,
+        })
     }
 
     /// Starts a stage: tells the observer, and the clock.

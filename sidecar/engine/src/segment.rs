@@ -72,7 +72,8 @@ fn segment_box(run: &mut Run<'_>, image: &Volume) -> Result<(LabelMap, Option<Ru
     postprocess(&mut labels, run.task, run.options.remove_small_mm3);
     run.stage("resampling back")?;
     let runner_up = run.second_choice(&labels).map(|RunnerUp { second, margin }| {
-        let [second, margin] = [second, margin].map(|map| turn.inverse().labels(&map.stretched(turn.target())));
+        let [second, margin] =
+            [second, margin].map(|map| turn.inverse().labels(&map.stretched(turn.target())));
         RunnerUp { second, margin }
     });
     Ok((turn.inverse().labels(&run.upsampled(labels, turn.target())), runner_up))

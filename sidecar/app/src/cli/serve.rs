@@ -34,14 +34,14 @@ pub(super) struct Arguments {
     #[command(flatten)]
     device: device::Arguments,
     /// Be the process that does the work
-    #[arg(long, hide = true)]
-    worker: bool,
+    #[arg(long, hide = true, value_enum)]
+    worker: Option<server::Urgency>,
 }
 
 /// Serves, or works for the process that does.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let runtime = device::options(&arguments.device, context)?;
-    if arguments.worker {
+    if let Some(urgency) = arguments.worker {
         let network = Network {
             mirror: arguments.mirror.clone().or_else(|| context.settings.mirror.clone()),
             options: download::Options {
@@ -51,7 +51,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         };
         let (store, downloads) = (context.store(), context.home.downloads());
         let installer = server::Installer { store, downloads, network };
-        return server::work(server::Workplace { installer, runtime, memory: arguments.memory });
+        let memory = arguments.memory;
+        return server::work(server::Workplace { urgency, installer, runtime, memory });
     }
     let options = server::Options {
         port: arguments.port,

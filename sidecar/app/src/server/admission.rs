@@ -74,7 +74,9 @@ fn need(grid: &Grid, runs: &[PlannedRun], options: &SegmentOptions) -> u64 {
         .filter(|region| !region.is_empty())
         .map_or(whole, |region| region.size().iter().product::<usize>() as f64);
     // The image; labels as they are found, painted and given back.
-    let image = 4.0 * whole + 3.0 * whole;
+    // The second choice and its margin: on their way back, as they are given, and as they are written.
+    let runner_up = if options.keep_runner_up { 6.0 * whole } else { 0.0 };
+    let image = 4.0 * whole + 3.0 * whole + runner_up;
     let of_runs = runs.iter().map(|run| of_run(run, region, score)).fold(0.0, f64::max);
     (PROGRAM_BYTES + image + of_runs) as u64
 }

@@ -5,6 +5,7 @@
 //! * This process: the routes below; `registry` and `journal`, what is kept; `make`, how a session is made. It looks at
 //!   no voxel.
 //! * The worker: `desks`, the sessions in memory; `beginning`, `work`, what is done with them.
+//! * `stored`: sessions as they lie on the disk, for the command line.
 //! * Between them `orders`; between server and clients `bodies`, and `schema` for the API's document.
 //!
 //! An operation goes to the worker, comes back as an event, is written down and flushed, and only then is answered. A
@@ -18,6 +19,7 @@ mod make;
 mod orders;
 mod registry;
 pub(super) mod schema;
+pub(crate) mod stored;
 mod work;
 
 use std::convert::Infallible;
@@ -42,8 +44,8 @@ use super::protocol::{Ask, Format, LABELS};
 use super::routes::{answer, checked, file, from_json, key, ok, with_status};
 use bodies::{Hover, NewSession, Operation, View};
 pub(super) use desks::Desks;
-pub(super) use orders::Correct;
 use orders::What;
+pub(super) use orders::{Correct, RUNNER_UP};
 pub(super) use registry::Corrections;
 use registry::Session;
 

@@ -4,13 +4,34 @@
 #[cfg(target_os = "linux")]
 const LEAST_BYTES: u64 = 1 << 30;
 
+/// Whether somebody waits for what a worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Urgency {
+    /// For minutes, perhaps; the server must stay quick meanwhile.
+    Background,
+    /// With a finger on the mouse.
+    Interactive,
+}
+
+impl Urgency {
+    /// As the command line says it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Urgency::Background => "background",
+            Urgency::Interactive => "interactive",
+        }
+    }
+}
+
 /// Sets what holds for the whole life of this process. Where the system refuses, work goes on without.
 #[cfg(unix)]
-pub(super) fn begin() {
+pub(super) fn begin(urgency: Urgency) {
     use rustix::process::{Resource, Rlimit, nice, setpgid, setrlimit};
     // Ctrl-C in the server's terminal is for the server, which tells its workers.
     let _ = setpgid(None, None);
-    let _ = nice(5);
+    if urgency == Urgency::Background {
+        let _ = nice(5);
+    }
     // A core file would be a copy of a patient's image.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     #[cfg(target_os = "linux")]
@@ -26,7 +47,7 @@ pub(super) fn begin() {
 
 /// Nothing of the kind is known here.
 #[cfg(not(unix))]
-pub(super) fn begin() {}
+pub(super) fn begin(_: Urgency) {}
 
 /// Lets this process grow by what is free now, or to `most` bytes: a job that needs more gets an error, and neither
 /// the server nor anything else of the user pays for it.

@@ -62,12 +62,14 @@ use access::Access;
 use clients::Clients;
 pub(crate) use clients::now;
 use correcting::Corrections;
+pub(crate) use correcting::stored;
 use error::{Answer, Code, Refusal};
 use gate::Policy;
 pub(crate) use id::Id as ClientId;
 pub(crate) use installer::Installer;
 use job_view::View;
 use jobs::{Jobs, Todo};
+pub(crate) use limits::Urgency;
 pub(crate) use local::{Pairing as PairingProcess, paired, revoke};
 pub(crate) use origin::Origin;
 use owners::Owners;
@@ -154,14 +156,15 @@ async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
         owners: Owners::default(),
     });
     let spool = rendezvous.spool();
+    let background = |scratch| Supervisor::new(spool.join(scratch), Urgency::Background);
     let server = Arc::new(Server {
         access: Arc::clone(&access),
         volumes: Volumes::new(empty_folder(&spool)?),
         jobs: Jobs::open(spool.join("jobs"))?,
-        supervisor: Supervisor::new(spool.join("scratch-supervisor")),
-        reader: Supervisor::new(spool.join("scratch-reader")),
-        installer: Supervisor::new(spool.join("scratch-installer")),
-        corrector: Supervisor::new(spool.join("scratch-corrector")),
+        supervisor: background("scratch-supervisor"),
+        reader: background("scratch-reader"),
+        installer: background("scratch-installer"),
+        corrector: Supervisor::new(spool.join("scratch-corrector"), Urgency::Interactive),
         corrections: Corrections::open(rendezvous.corrections())?,
         reading: tokio::sync::Mutex::new(()),
         closing: watch::Sender::new(false),

@@ -78,20 +78,23 @@ mod tests {
 
     use super::*;
 
-    async fn shown(owners: &Owners, origin: &str, method: &Method, body: &Value) -> Value {
+    async fn shown(owners: &Owners, origin: &str, asked: (&Method, &str), body: &Value) -> Value {
         let response = warp::reply::json(body).into_response();
-        let shown = owners.shown(&origin.parse().unwrap(), (method, OWNED[0]), response).await;
+        let shown = owners.shown(&origin.parse().unwrap(), asked, response).await;
         serde_json::from_slice(&shown.into_body().collect().await.unwrap().to_bytes()).unwrap()
     }
 
     #[tokio::test]
-    async fn pages_see_their_own_jobs_only() {
-        let owners = Owners::default();
-        let (ours, theirs) = (json!({ "id": "a", "task": "total" }), json!({ "id": "b" }));
-        assert_eq!(shown(&owners, "https://viewer.example", &Method::POST, &ours).await, ours);
-        shown(&owners, "https://other.example", &Method::POST, &theirs).await;
-        let all = json!([ours, theirs, { "id": "c" }]);
-        assert_eq!(shown(&owners, "https://viewer.example", &Method::GET, &all).await, json!([ours]));
-        assert_eq!(shown(&owners, "https://third.example", &Method::GET, &all).await, json!([]));
+    async fn pages_see_their_own_jobs_and_sessions_only() {
+        for path in OWNED {
+            let owners = Owners::default();
+            let (begin, list) = ((&Method::POST, path), (&Method::GET, path));
+            let (ours, theirs) = (json!({ "id": "a", "task": "total" }), json!({ "id": "b" }));
+            assert_eq!(shown(&owners, "https://viewer.example", begin, &ours).await, ours);
+            shown(&owners, "https://other.example", begin, &theirs).await;
+            let all = json!([ours, theirs, { "id": "c" }]);
+            assert_eq!(shown(&owners, "https://viewer.example", list, &all).await, json!([ours]));
+            assert_eq!(shown(&owners, "https://third.example", list, &all).await, json!([]));
+        }
     }
 }

@@ -269,6 +269,9 @@ pub(super) struct JobRequest {
     /// As `--mode precise`.
     #[serde(default)]
     pub(super) precise: bool,
+    /// Keep the networks' second choice for corrections: two bytes a voxel more.
+    #[serde(default)]
+    pub(super) keep_runner_up: bool,
     /// Run although the image is of another modality than the task.
     #[serde(default)]
     pub(super) force: bool,
@@ -288,6 +291,7 @@ impl JobRequest {
             robust_crop: self.robust_crop,
             body_crop: self.body_crop,
             remove_small_mm3: self.remove_small_mm3,
+            keep_runner_up: self.keep_runner_up,
             ..SegmentOptions::default()
         }
     }

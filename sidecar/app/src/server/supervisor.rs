@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::error::{Answer, Code, Refusal};
+use super::limits::Urgency;
 use super::protocol::{Ask, Order, Say, Word};
 use super::rendezvous::make_private;
 use crate::output;
@@ -31,6 +32,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 pub(super) struct Supervisor {
     /// For files that live no longer than a worker; emptied before each.
     scratch: PathBuf,
+    urgency: Urgency,
     running: tokio::sync::Mutex<Option<Running>>,
     next: AtomicU64,
 }
@@ -95,8 +97,8 @@ impl Conversation {
 
 impl Supervisor {
     /// No worker yet.
-    pub(super) fn new(scratch: PathBuf) -> Supervisor {
-        Supervisor { scratch, running: tokio::sync::Mutex::default(), next: AtomicU64::new(0) }
+    pub(super) fn new(scratch: PathBuf, urgency: Urgency) -> Supervisor {
+        Supervisor { scratch, urgency, running: tokio::sync::Mutex::default(), next: AtomicU64::new(0) }
     }
 
     /// Gives an order; starts a worker if none runs.
@@ -109,7 +111,7 @@ impl Supervisor {
         for _ in 0..2 {
             let worker = match running.as_mut() {
                 Some(worker) => worker,
-                None => running.insert(start(&self.scratch)?),
+                None => running.insert(start(&self.scratch, self.urgency)?),
             };
             worker.last_used = Instant::now();
             let (sender, words) = mpsc::unbounded_channel();
@@ -167,7 +169,7 @@ pub(super) fn died(why: &str) -> Refusal {
 }
 
 /// Starts a worker: this program, with the same arguments, in its other role.
-fn start(scratch: &Path) -> Answer<Running> {
+fn start(scratch: &Path, urgency: Urgency) -> Answer<Running> {
     let failed = |error: std::io::Error| {
         Refusal::new(
             Code::WorkerDied,
@@ -180,7 +182,7 @@ fn start(scratch: &Path) -> Answer<Running> {
     make_private(scratch).map_err(|error| Refusal::of(Code::Internal, &error))?;
     let mut child = Command::new(program)
         .args(std::env::args_os().skip(1))
-        .arg("--worker")
+        .args(["--worker", urgency.name()])
         .env(if cfg!(windows) { "TMP" } else { "TMPDIR" }, scratch)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -14,9 +14,10 @@ use formats::ReadOptions;
 use imaging::Progress;
 use serde_json::{Value, json};
 
-use super::correcting::Desks;
+use super::correcting::{Desks, RUNNER_UP};
 use super::error::{Answer, Choice, Code, Refusal};
 use super::installer::Installer;
+use super::limits::Urgency;
 use super::pace::Pace;
 use super::protocol::{Ask, LABELS, ORIGIN, Order, Say, Word, Work};
 use super::rendezvous::write_whole;
@@ -32,6 +33,8 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a worker works with.
 pub(crate) struct Workplace {
+    /// Whether somebody waits.
+    pub(crate) urgency: Urgency,
     /// The models, and how more of them are had.
     pub(crate) installer: Installer,
     /// The device that is wanted.
@@ -54,8 +57,8 @@ struct Worker {
 
 /// Obeys orders on standard input until it ends.
 pub(crate) fn run(workplace: Workplace) -> Result<()> {
-    limits::begin();
-    let Workplace { installer, mut runtime, memory } = workplace;
+    let Workplace { urgency, installer, mut runtime, memory } = workplace;
+    limits::begin(urgency);
     // The server must stay quick while networks run.
     runtime.spinning = false;
     let (engine, running) = (Mutex::default(), Mutex::default());
@@ -250,6 +253,11 @@ impl Worker {
         let labels = &outcome.segmentation.labels;
         let bytes = labels.labels.as_slice().ok_or_else(Refusal::internal)?;
         write_whole(&work.folder.join(LABELS), bytes).map_err(|error| Refusal::spool(&error))?;
+        if let Some(engine::RunnerUp { second, margin }) = outcome.runner_up {
+            let runner_up = correction::RunnerUp { second: second.labels, margin: margin.labels };
+            let written = write_whole(&work.folder.join(RUNNER_UP), &runner_up.encode());
+            written.map_err(|error| Refusal::spool(&error))?;
+        }
         if let Some(origin) = &work.origin {
             let origin = fs::read(origin).and_then(|bytes| write_whole(&work.folder.join(ORIGIN), &bytes));
             origin.map_err(|error| Refusal::spool(&error))?;

@@ -74,6 +74,13 @@ impl Source {
         self.attributes.iter().find(|attribute| attribute.tag == tag)
     }
 
+    /// Patient ID (0010,0020) as stored, without its padding; `None` where there is none.
+    #[must_use]
+    pub fn patient_id(&self) -> Option<&[u8]> {
+        let value = self.attribute(Tag(0x0010, 0x0020))?.value.trim_ascii();
+        (!value.is_empty()).then_some(value)
+    }
+
     /// Whether the volume's planes are the slices, one for one.
     #[must_use]
     pub fn is_even(&self) -> bool {

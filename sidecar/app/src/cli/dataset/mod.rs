@@ -1,6 +1,7 @@
 //! `vesalius dataset`: the parts of a study, fixed once, and the data sets that nnU-Net trains on.
 
 mod build;
+mod export;
 mod split;
 
 use clap::Subcommand;
@@ -8,7 +9,7 @@ use clap::Subcommand;
 use super::Context;
 use crate::Result;
 
-/// Splits a study by patient, and makes nnU-Net's data sets.
+/// Splits a study by patient, and makes nnU-Net's data sets, of studies and of corrections.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -22,6 +23,8 @@ enum Command {
     Split(split::Arguments),
     /// Write nnU-Net's raw data sets: clinical, synthetic, and both together
     Build(Box<build::Arguments>),
+    /// Write what was corrected and accepted in the viewers as a raw data set of nnU-Net
+    Export(export::Arguments),
 }
 
 /// Works on data sets.
@@ -29,5 +32,6 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     match &arguments.command {
         Command::Split(arguments) => split::run(arguments, context),
         Command::Build(arguments) => build::run(arguments, context),
+        Command::Export(arguments) => export::run(arguments, context),
     }
 }

@@ -95,14 +95,16 @@ impl Desks {
                 let open = session.as_mut().ok_or_else(Refusal::internal)?;
                 work::operate(open, operation, progress)
             }
-            What::State => self.look(order, progress, work::state),
-            What::Hover(prompt) => self.look(order, progress, |open| work::hover(open, prompt, progress)),
+            What::State => self.look(order, true, progress, work::state),
+            What::Hover(prompt) => {
+                self.look(order, false, progress, |open| work::hover(open, prompt, progress))
+            }
             What::Suspicious { most } => {
                 let copy = |open: &Open| Ok(work::Looked::of(open));
-                work::suspicious(&self.look(order, progress, copy)?, *most, progress)
+                work::suspicious(&self.look(order, false, progress, copy)?, *most, progress)
             }
             What::Labels { format } => {
-                self.look(order, progress, |open| work::labels(open, &order.folder, *format, progress))
+                self.look(order, true, progress, |open| work::labels(open, &order.folder, *format, progress))
             }
             What::Close => {
                 lock(&self.desks).retain(|desk| desk.folder != order.folder);
@@ -111,17 +113,26 @@ impl Desks {
         }
     }
 
-    /// Looks at a session, which others may do as well.
-    fn look<T>(&self, order: &Correct, progress: &Progress, look: impl Fn(&Open) -> Answer<T>) -> Answer<T> {
+    /// Looks at a session, which others may do as well. Unless the order `is_exact`, it may be ahead of its journal,
+    /// which is about to follow.
+    fn look<T>(
+        &self,
+        order: &Correct,
+        is_exact: bool,
+        progress: &Progress,
+        look: impl Fn(&Open) -> Answer<T>,
+    ) -> Answer<T> {
+        let fits = |open: &&Open| match open.session.revision() {
+            revision if is_exact => revision == order.revision,
+            revision => revision >= order.revision,
+        };
         let desk = self.desk(&order.folder);
         loop {
-            // What is ahead of the journal waits for it to follow.
-            if let Some(open) = desk.read().as_ref().filter(|open| open.session.revision() >= order.revision)
-            {
+            if let Some(open) = desk.read().as_ref().filter(fits) {
                 return look(open);
             }
             let mut session = desk.write();
-            if session.as_ref().is_none_or(|open| open.session.revision() < order.revision) {
+            if session.as_ref().filter(fits).is_none() {
                 *session = None;
                 *session = Some(self.load(order, progress)?);
             }
@@ -200,10 +211,7 @@ pub(super) fn open(folder: &Path, table: Table, revision: u64, progress: &Progre
         None => Intensity::guess(&read.volume),
     };
     let grid = read.volume.grid.clone();
-    let bytes = fs::read(folder.join(START)).map_err(spool)?;
-    let mut labels = LabelMap::background(&grid);
-    let voxels = labels.labels.as_slice_mut().filter(|voxels| voxels.len() == bytes.len());
-    voxels.ok_or_else(Refusal::internal)?.copy_from_slice(&bytes);
+    let labels = labels(&grid, &fs::read(folder.join(START)).map_err(spool)?)?;
     let runner_up = runner_up(folder, &grid)?;
     let mut events: Vec<Event> = Vec::new();
     if revision > 0 {
@@ -219,6 +227,14 @@ pub(super) fn open(folder: &Path, table: Table, revision: u64, progress: &Progre
         return Err(Refusal::spool(&io::ErrorKind::UnexpectedEof.into()));
     }
     Ok(Open { session, table })
+}
+
+/// Labels from one byte a voxel.
+pub(super) fn labels(grid: &Grid, bytes: &[u8]) -> Answer<LabelMap> {
+    let mut labels = LabelMap::background(grid);
+    let voxels = labels.labels.as_slice_mut().filter(|voxels| voxels.len() == bytes.len());
+    voxels.ok_or_else(Refusal::internal)?.copy_from_slice(bytes);
+    Ok(labels)
 }
 
 /// The network's second choice, where it was kept.

@@ -23,7 +23,7 @@ use crate::{Error, Result};
 /// Sessions at a time.
 const MOST_SESSIONS: usize = 64;
 /// The record of a session, in its folder.
-const RECORD: &str = "session.json";
+pub(super) const RECORD: &str = "session.json";
 
 /// What is written down about a session. No name, nothing of a patient.
 #[derive(Debug, Clone, Serialize, Deserialize)]
