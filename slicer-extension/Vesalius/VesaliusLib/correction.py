@@ -241,6 +241,18 @@ class Correction:
         """Goes to the next place that deserves a look."""
         self._do(lambda editing: editing.next_place(step), "looking for doubtful places")
 
+    def follow(self) -> None:
+        """Looks whether another viewer has changed something meanwhile; quietly, and only when nothing else is done."""
+        editing = self._editing
+        if editing is not None and self.state == READY and not self.driver.is_busy:
+            self.driver.run(editing.link.catch_up(), lambda _: self._followed(editing))
+
+    def _followed(self, editing: Editing) -> None:
+        if editing is self._editing and editing.link.touched:
+            touched, editing.link.touched = editing.link.touched, set()
+            self._edited(editing.link, touched)
+            self._set(self.state, "another viewer has changed something")
+
     def _do(self, work: Callable[[Editing], Work], message: str) -> None:
         if self._editing is not None:
             self._run(work(self._editing), WORKING, message)

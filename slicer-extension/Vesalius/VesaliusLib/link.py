@@ -243,8 +243,11 @@ class Link:
         return True
 
     def _resume(self) -> Work[bool]:
-        """Goes on with the session that the node remembers."""
+        """Goes on with the session that the node remembers, unless the segments were made anew since."""
         view = yield from self._ask(lambda client: sessions.get(client, self.session))
+        if self._job and view.get("job") != self._job:
+            yield from self.forget()
+            return False
         return (yield from self._go_on(view))
 
     def _go_on(self, view: Dict[str, Any]) -> Work[bool]:

@@ -23,6 +23,8 @@ EDGE = 40.0
 HELP = "Press Fix, then click in a slice on what is missing; with Ctrl, on what is too much"
 # Milliseconds between two looks at what lies under the cursor.
 GLANCE = 60
+# Milliseconds between two looks at what other viewers have done.
+FOLLOW = 2000
 
 
 class CorrectSection:
@@ -38,6 +40,9 @@ class CorrectSection:
         self._glance = qt.QTimer()
         self._glance.setSingleShot(True)
         self._glance.connect("timeout()", self._look)
+        self._follow = qt.QTimer()
+        self._follow.setInterval(FOLLOW)
+        self._follow.connect("timeout()", correction.follow)
         correction.on_change = self.update
         ui.fixButton.connect("toggled(bool)", self._fix)
         ui.signButton.connect("clicked(bool)", lambda *_: self._turn_sign())
@@ -87,6 +92,7 @@ class CorrectSection:
     def close(self) -> None:
         """The end of the module."""
         self._glance.stop()
+        self._follow.stop()
         self.views.disarm()
         self._correction.on_change = lambda: None
         self._correction.end()
@@ -96,8 +102,10 @@ class CorrectSection:
     def _fix(self, is_on: bool) -> None:
         if is_on and self._open():
             self.views.arm()
+            self._follow.start()
         else:
             self.views.disarm()
+            self._follow.stop()
             unmark()
             self._hovered = 0
         self.update()

@@ -208,3 +208,12 @@ def test_what_a_job_made_is_corrected_with_all_that_the_engine_knows(scene, widg
     for each in node.GetSegmentation().GetSegmentIDs():
         mask = slicer.util.arrayFromSegmentBinaryLabelmap(node, each, volume) != 0
         np.testing.assert_array_equal(mask, labels == values[each.split(".", 1)[1]])
+    # Another run makes the segments anew: the old session goes, with its image.
+    widget.ui.replaceCheckBox.checked = True
+    apply(widget)
+    widget.ui.nextPlaceButton.click()
+    wait(widget)
+    assert correction.error is None, correction.error.message
+    again = Steps(sessions.get(client, node.GetAttribute("Vesalius.Session"))).finish()
+    assert again["id"] != view["id"] and again["job"] == Steps(client.jobs()).finish()[-1]["id"]
+    assert view["id"] not in {each["id"] for each in Steps(client.ask("GET", "/v1/sessions")).finish()}

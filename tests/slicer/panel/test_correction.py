@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 
-import engine as engines
 import loop
 import numpy as np
 import phantom
 import pytest
 from phantom import KIDNEY, LEAKED, LIVER, MISSING, SPLEEN
-from test_jobs import stop
 from test_layers import paint
-from VesaliusLib.vesalius import Client, ConnectionLost, Refused, Steps, delta, sessions
+from VesaliusLib.vesalius import Steps, sessions
 from volumes import add_volume, rotation
 
 
@@ -275,64 +273,6 @@ def test_what_cannot_be_is_refused_in_words_and_changes_nothing(begun, client):
     assert settled(begun).error.code == "invalid"
 
 
-def test_another_viewers_changes_come_in_and_a_stale_prompt_is_asked_again(begun, client):
-    start = same(begun, client)
-    other = start.copy()
-    other[21, 20, 20:24] = LIVER
-    change = delta.between(start, other)
-    asked = sessions.operation(0, "foreign", 0.0, change)
-    asked["base"] = begun._link.revision
-    Steps(sessions.operate(client, session_of(begun.node), asked)).finish()
-    click(begun, MISSING)
-    found = same(begun, client)
-    assert (found[21, 20, 20:24] == LIVER).all() and begun._link.revision >= 2
-    assert (found == LIVER).sum() > (other == LIVER).sum()
-
-
-def test_an_answer_that_is_lost_is_not_done_twice(begun, client, monkeypatch):
-    real, lost = sessions.operate, []
-
-    def operate(*arguments):
-        answer = yield from real(*arguments)
-        if len(lost) < 2:
-            lost.append(answer)
-            raise ConnectionLost("connection_lost", "the connection to the engine broke")
-        return answer
-
-    monkeypatch.setattr(sessions, "operate", operate)
-    click(begun, MISSING)
-    assert len(lost) == 2 and begun.steps == (1, 0)
-    same(begun, client)
-
-
-def test_labels_come_whole_when_events_are_forgotten(begun, client, monkeypatch):
-    start = same(begun, client)
-    other = start.copy()
-    other[21, 20, 20:24] = LIVER
-    asked = sessions.operation(begun._link.revision, "foreign", 0.0, delta.between(start, other))
-    Steps(sessions.operate(client, session_of(begun.node), asked)).finish()
-    paint(begun.node, begun.volume, "total.spleen", np.s_[2, 2, 2:6])
-
-    def events(*_arguments):
-        raise Refused("forgotten", "these events are forgotten")
-        yield
-
-    monkeypatch.setattr(sessions, "events", events)
-    click(begun, MISSING)
-    found = same(begun, client)
-    assert (found[21, 20, 20:24] == LIVER).all() and (found[2, 2, 2:6] == SPLEEN).all()
-
-
-def test_a_session_that_is_gone_is_begun_anew(begun, client):
-    click(begun, MISSING)
-    found, before = same(begun, client), session_of(begun.node)
-    Steps(sessions.end(client, before)).finish()
-    click(begun, LEAKED, "remove")
-    again = same(begun, client)
-    assert session_of(begun.node) != before and "cannot be undone any more" in begun.message
-    assert begun.steps == (1, 0) and ((again == LIVER) == (found == LIVER)).all()
-
-
 def test_opened_again_it_goes_on_where_it_was(begun, client, volume):
     node, start = begun.node, same(begun, client)
     click(begun, MISSING)
@@ -348,61 +288,6 @@ def test_opened_again_it_goes_on_where_it_was(begun, client, volume):
     np.testing.assert_array_equal(painted, found)
     begun.undo()
     np.testing.assert_array_equal(same(begun, client), start)
-
-
-def test_an_engine_that_is_killed_in_the_middle_costs_nothing(volume, node, application, tmp_path, monkeypatch):
-    from VesaliusLib.correction import Correction
-    from VesaliusLib.process import Engine
-
-    tmp_path.chmod(0o700)
-    for name, value in engines.environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("VESALIUS", engines.binary())
-    running = engines.Engine(tmp_path)
-    correction = Correction(Engine())
-    try:
-        correction.open(volume, node)
-        settled(correction)
-        click(correction, MISSING)
-        first = labels_of(node, volume)
-        running.kill()
-        click(correction, LEAKED, "remove")
-        assert correction.error is None, correction.error.message
-        second = labels_of(node, volume)
-        assert (second != first).any() and correction.steps == (2, 0)
-        client = Client.find(tmp_path)
-        np.testing.assert_array_equal(in_session(client, node), second)
-        correction.undo()
-        np.testing.assert_array_equal(same(correction, client), first)
-        correction.undo()
-        np.testing.assert_array_equal(same(correction, client), phantom.mistaken())
-        client.close()
-    finally:
-        correction.end()
-        running.stop()
-        stop(tmp_path)
-
-
-@pytest.mark.parametrize("how", ["scene", "volume", "segmentation"])
-@pytest.mark.parametrize("when", ["opening", "working", "ready"])
-def test_nodes_may_go_at_any_time(scene, volume, node, correction, client, how, when):
-    correction.open(volume, node)
-    if when != "opening":
-        settled(correction)
-        session = session_of(node)
-    if when == "working":
-        correction.click(phantom.world(volume, MISSING))
-        correction.driver._tick()
-    {"scene": lambda: scene.Clear(False), "volume": lambda: scene.RemoveNode(volume)}.get(
-        how, lambda: scene.RemoveNode(node)
-    )()
-    settled(correction)
-    loop.settle(0.1)
-    assert (correction.state, correction.error) == ("closed", None)
-    assert correction.volume is None and correction.node is None and correction.near((0.0, 0.0, 0.0)) == 0
-    if when != "opening":
-        with pytest.raises(Refused):
-            Steps(sessions.get(client, session)).finish()
 
 
 def test_the_window_is_never_held(application, scene, correction):
