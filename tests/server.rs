@@ -1,5 +1,6 @@
 //! `vesalius serve` over real sockets: who is let in, what a job gives, and what becomes of it when things break.
 
+mod archives;
 mod canary;
 mod corrections;
 mod installs;

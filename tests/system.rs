@@ -1,6 +1,7 @@
 //! Tests of the whole, from outside, in one binary (one link).
 
 mod cli;
+mod deltas;
 mod download;
 mod evaluate;
 mod geometry;

@@ -1,15 +1,16 @@
 // What the panel shows and what its buttons do: all state of this extension, in one place.
 
-import type { Group, JobView, Task, VolumeView } from './api.ts';
+import type { Job, Task, Volume } from './api.ts';
 import { saveToArchive } from './archive.ts';
 import { Refusal, Unreachable } from './client.ts';
 import type { Configuration } from './configuration.ts';
 import { asSentence, Connection } from './connection.ts';
+import { Fixing } from './fixing.ts';
 import { GeometryError } from './geometry.ts';
 import type { Host, Instance } from './host.ts';
 import { type Context, present, type Result, type Structure, segment, type Wish } from './run.ts';
 import { isShown, jumpTo, remove, setVisible } from './segmentation.ts';
-import type { Sent } from './send.ts';
+import type { Group, Sent } from './send.ts';
 import { activeSeries, type Series } from './series.ts';
 
 /** A run that is under way. */
@@ -32,6 +33,8 @@ export interface Notice {
 export interface Offer {
   job: string;
   title: string;
+  /** Of several images of the series, such as `b = 1000 s/mm²`. */
+  label: string;
   volume: string;
   group: string | undefined;
   /** Seconds since 1970. */
@@ -46,7 +49,7 @@ export class App {
   tasks: Task[] = [];
   series: Series | undefined;
   taskId: string | undefined;
-  speed: Wish['speed'] = 'default';
+  speed = 'default';
   /** Names of the structures that are wanted, for each task; none: all. */
   readonly only = new Map<string, Set<string>>();
   timePoint: number | undefined;
@@ -54,6 +57,8 @@ export class App {
   notice: Notice | undefined;
   results: Result[] = [];
   offers: Offer[] = [];
+  /** The result that is being corrected. */
+  fixing: Fixing | undefined;
   private readonly sent = new Map<string, Sent>();
   private readonly listeners = new Set<() => void>();
   private stop = new AbortController();
@@ -66,6 +71,8 @@ export class App {
   constructor(
     readonly host: Host,
     readonly configuration: Configuration,
+    /** Brings the panel to the front. */
+    private readonly reveal: () => void,
   ) {
     this.connection = new Connection(configuration, () => this.changed());
   }
@@ -89,6 +96,7 @@ export class App {
   /** A mode was left: OHIF has dropped all segmentations. A job goes on, and its result is offered later. */
   leave(): void {
     this.isOpen = false;
+    this.stopFixing();
     [this.series, this.offeredFor, this.offers, this.notice] = [undefined, undefined, [], undefined];
     for (const result of this.results) result.segmentationId = undefined;
     this.changed();
@@ -178,16 +186,14 @@ export class App {
     };
     this.stop = new AbortController();
     this.notice = undefined;
-    this.run = {
-      seriesUid: series.seriesUid,
-      title: task.title,
-      stage: 'Starting',
-      fraction: undefined,
-      secondsLeft: undefined,
-    };
-    this.changed();
+    this.begin(series, task.title, 'Starting');
     await this.guarded(() => this.segment(series, wish));
     [this.run, this.job] = [undefined, undefined];
+    this.changed();
+  }
+
+  private begin({ seriesUid }: Series, title: string, stage: string): void {
+    this.run = { seriesUid, title, stage, fraction: undefined, secondsLeft: undefined };
     this.changed();
   }
 
@@ -208,19 +214,24 @@ export class App {
     }
     const result = await present(context, series, job, title, group, sent.isFromDicom);
     result.warnings.push(...sent.warnings);
+    this.add(result);
+  }
+
+  private add(result: Result): void {
     this.results.unshift(result);
+    // Some modes bring a panel of their own to the front when there is a segmentation.
+    this.reveal();
   }
 
   /** Voxels are of one time or b-value, DICOM of the whole series. */
   private keyOf({ seriesUid }: Series, timePoint: number | undefined): string {
-    return this.sent.get(seriesUid)?.way === 'relay' || timePoint === undefined
-      ? seriesUid
-      : `${seriesUid}#${timePoint}`;
+    const isWhole = this.sent.has(seriesUid) && this.sent.get(seriesUid)?.way !== 'voxels';
+    return isWhole || timePoint === undefined ? seriesUid : `${seriesUid}#${timePoint}`;
   }
 
   private remember(key: string, sent: Sent): void {
     this.sent.delete(key);
-    this.sent.set(sent.way === 'relay' ? (key.split('#')[0] ?? key) : key, sent);
+    this.sent.set(sent.way === 'voxels' ? key : (key.split('#')[0] ?? key), sent);
     const [oldest] = this.sent.keys();
     if (this.sent.size > MOST_SENT && oldest) this.sent.delete(oldest);
   }
@@ -238,6 +249,7 @@ export class App {
       host: this.host,
       client: this.connection.client,
       transport: this.configuration.transport,
+      archives: this.connection.status.info?.dicomweb ?? [],
       signal: this.stop.signal,
       report: (stage, fraction, secondsLeft) => {
         if (!this.run) return;
@@ -287,8 +299,31 @@ export class App {
     return result.segmentationId !== undefined && isShown(this.host, result.segmentationId);
   }
 
+  /** Begins to correct a result, or goes on; ends it where it is under way. */
+  async fix(result: Result): Promise<void> {
+    const before = this.fixing;
+    if (before?.result === result && before.hasMouse) return this.stopFixing();
+    if (before?.result === result) return before.resume();
+    this.stopFixing();
+    if (!this.isInViewer(result)) return;
+    await this.guarded(async () => {
+      this.fixing = await Fixing.begin(this.host, this.connection.client, result, {
+        changed: () => this.changed(),
+        failed: error => void this.fail(error),
+      });
+    });
+    this.changed();
+  }
+
+  private stopFixing(): void {
+    this.fixing?.end();
+    this.fixing = undefined;
+    this.changed();
+  }
+
   /** Takes a result out of the viewer. The sidecar still has it, and it is offered again. */
   hide(result: Result): void {
+    if (this.fixing?.result === result) this.stopFixing();
     if (this.isInViewer(result)) remove(this.host, result.segmentationId);
     this.results = this.results.filter(other => other !== result);
     this.offeredFor = undefined;
@@ -313,14 +348,7 @@ export class App {
     if (!series || this.run) return;
     this.stop = new AbortController();
     this.notice = undefined;
-    this.run = {
-      seriesUid: series.seriesUid,
-      title: offer.title,
-      stage: 'Fetching the result',
-      fraction: undefined,
-      secondsLeft: undefined,
-    };
-    this.changed();
+    this.begin(series, offer.title, 'Fetching the result');
     await this.guarded(async () => {
       const context = this.context();
       const view = await this.groupsOf(context, offer, series);
@@ -334,7 +362,7 @@ export class App {
         group,
         view.isFromDicom,
       );
-      this.results.unshift(result);
+      this.add(result);
     });
     this.run = undefined;
     this.offeredFor = undefined;
@@ -352,7 +380,7 @@ export class App {
         return { groups: sent.groups, isFromDicom: sent.isFromDicom };
       }
     }
-    const view = await client.json<VolumeView>(`/v1/volumes/${offer.volume}`, { signal });
+    const view = await client.json<Volume>(`/v1/volumes/${offer.volume}`, { signal });
     return { groups: view.groups ?? [], isFromDicom: true };
   }
 
@@ -362,14 +390,15 @@ export class App {
     if (this.connection.status.state !== 'ready' || !uid || this.offeredFor === uid) return;
     this.offeredFor = uid;
     const path = `/v1/jobs?series=${encodeURIComponent(uid)}`;
-    const jobs = await this.connection.client.json<JobView[]>(path).catch(() => []);
+    const jobs = await this.connection.client.json<Job[]>(path).catch(() => []);
     if (this.series?.seriesUid !== uid) return;
     const known = new Set(this.results.filter(result => this.isInViewer(result)).map(({ job }) => job));
     this.offers = jobs
       .filter(({ id, state }) => state === 'done' && !known.has(id))
-      .map(({ id, task, volume, group, created }) => ({
+      .map(({ id, task, volume, group, group_label: label, created }) => ({
         job: id,
-        title: this.tasks.find(other => other.id === task)?.title ?? task ?? 'segmentation',
+        title: this.tasks.find(other => other.id === task)?.title ?? task,
+        label: label ?? '',
         volume: volume ?? '',
         group: group ?? undefined,
         created,

@@ -4,16 +4,17 @@
 import type { Client } from './client.ts';
 import type { Host } from './host.ts';
 
-/** Stores the result of a job beside its series. */
+/** Stores the result of a job beside its series, as far as it is corrected. */
 export async function saveToArchive(
   host: Host,
   client: Client,
-  { job, studyUid }: { job: string; studyUid: string },
+  { job, session, studyUid }: { job: string; session: string | undefined; studyUid: string },
   signal: AbortSignal,
 ): Promise<void> {
   const store = host.dataSource()?.store;
   if (!store) throw new Error('The viewer cannot store in this archive.');
-  const file = await client.bytes(`/v1/jobs/${job}/labels?format=dicom-seg`, signal);
+  const made = session ? `sessions/${session}` : `jobs/${job}`;
+  const file = await client.bytes(`/v1/${made}/labels?format=dicom-seg`, signal);
   await store.dicom(file.buffer as ArrayBuffer);
   await list(host, studyUid);
 }

@@ -2,7 +2,8 @@
 // where images are sent.
 
 /** How images reach the sidecar. */
-export type Transport = 'auto' | 'relay' | 'voxels';
+const TRANSPORTS = ['auto', 'reference', 'relay', 'voxels'] as const;
+export type Transport = (typeof TRANSPORTS)[number];
 
 export interface Configuration {
   /**
@@ -10,7 +11,10 @@ export interface Configuration {
    * is one that the viewer's own web server passes on.
    */
   url?: string;
-  /** `relay` sends DICOM as the archive gives it, `voxels` what the viewer holds; `auto` takes what the archive allows. */
+  /**
+   * `reference` lets the sidecar fetch the series, where that allows it, `relay` sends DICOM as the archive gives it,
+   * `voxels` what the viewer holds; `auto` takes what is allowed.
+   */
   transport: Transport;
 }
 
@@ -20,9 +24,10 @@ export const USUAL_PORT = 38917;
 /** Reads the settings, from `registerExtension(extension, {...})` or from `vesalius: {...}` in app-config. */
 export function readConfiguration(...sources: unknown[]): Configuration {
   const merged: Record<string, unknown> = Object.assign({}, ...sources.filter(isRecord));
-  const transport = merged.transport ?? 'auto';
-  if (transport !== 'auto' && transport !== 'relay' && transport !== 'voxels') {
-    throw new Error(`\`transport\` is \`${String(transport)}\`, expected auto, relay or voxels`);
+  const wanted = merged.transport ?? 'auto';
+  const transport = TRANSPORTS.find(known => known === wanted);
+  if (!transport) {
+    throw new Error(`\`transport\` is \`${String(wanted)}\`, expected ${TRANSPORTS.join(', ')}`);
   }
   const url = merged.url;
   if (url === undefined) return { transport };

@@ -70,18 +70,47 @@ export interface Viewport {
 
 export type Color = [number, number, number, number];
 
+/** A step of the viewer's history. */
+export interface Memo {
+  restoreMemo(isUndo: boolean): void;
+}
+
+/** What Cornerstone says of the mouse. */
+export interface MouseDetail {
+  element: HTMLElement;
+  currentPoints: { world: ArrayLike<number>; canvas: number[] };
+  event: MouseEvent;
+}
+
+/** Tools of some panes. */
+export interface ToolGroup {
+  hasTool(name: string): boolean;
+  addTool(name: string): void;
+  setToolActive(name: string, options: { bindings: { mouseButton: number; modifierKey?: number }[] }): void;
+  setToolPassive(name: string): void;
+  setToolDisabled(name: string): void;
+  getActivePrimaryMouseButtonTool(): string | undefined | null;
+}
+
 /** `@cornerstonejs/core` */
 export interface Cornerstone {
+  eventTarget: EventTarget;
+  utilities: { HistoryMemo?: { DefaultHistoryMemo: { push(memo: Memo): void } } };
   cache: { getImage(id: string): CachedImage | undefined; getVolume(id: string): CachedVolume | undefined };
   metaData: { get(kind: string, imageId: string): unknown };
   imageLoader: { createAndCacheDerivedLabelmapImages(imageIds: string[]): CachedImage[] };
   volumeLoader: { createAndCacheVolume(id: string, options: { imageIds: string[] }): Promise<CachedVolume> };
-  getRenderingEngines(): { getViewports(): Viewport[] }[] | undefined;
+  getRenderingEngines(): { id: string; getViewports(): Viewport[] }[] | undefined;
 }
 
 /** `@cornerstonejs/tools` */
 export interface CornerstoneTools {
+  BaseTool: new (properties: object, defaults: object) => object;
+  Enums: { Events: Record<string, string> & { MOUSE_DRAG: string; MOUSE_UP: string; MOUSE_CLICK: string } };
+  ToolGroupManager: { getToolGroupForViewport(viewportId: string, engineId: string): ToolGroup | undefined };
+  addTool(tool: unknown): void;
   segmentation: {
+    triggerSegmentationEvents: { triggerSegmentationDataModified(segmentationId: string): void };
     state: { addColorLUT(colors: Color[]): number };
     config: { color: { setColorLUT(viewportId: string, segmentationId: string, index: number): void } };
   };
@@ -126,6 +155,7 @@ export interface SegmentationService {
     options: { segmentationId: string; type?: string; config?: { colorLUTOrIndex: number } },
   ): Promise<unknown>;
   getSegmentationRepresentations(viewportId: string, filter: { segmentationId: string }): Representation[];
+  removeSegmentationRepresentations(viewportId: string, filter: { segmentationId: string }): void;
   getViewportIdsWithSegmentation(segmentationId: string): string[];
   setActiveSegmentation(viewportId: string, segmentationId: string): void;
   setActiveSegment(segmentationId: string, index: number): void;
@@ -211,6 +241,7 @@ export interface ExtensionManager {
 export interface HostParameters {
   servicesManager: { services: Services };
   extensionManager: ExtensionManager;
+  commandsManager?: { runCommand(name: string): unknown };
   appConfig?: Record<string, unknown>;
   configuration?: Record<string, unknown>;
 }
@@ -219,10 +250,12 @@ export interface HostParameters {
 export class Host {
   readonly services: Services;
   readonly extensions: ExtensionManager;
+  private readonly commands: HostParameters['commandsManager'];
 
   constructor(parameters: HostParameters) {
     this.services = parameters.servicesManager.services;
     this.extensions = parameters.extensionManager;
+    this.commands = parameters.commandsManager;
   }
 
   /** The viewer's own copies of Cornerstone. */
@@ -237,6 +270,11 @@ export class Host {
 
   dataSource(): DataSource | undefined {
     return this.extensions.getActiveDataSource()[0];
+  }
+
+  /** Runs a command of the viewer, such as `undo`. */
+  run(command: string): void {
+    this.commands?.runCommand(command);
   }
 
   /** Header that the viewer signs its own requests with; empty where it needs none. */

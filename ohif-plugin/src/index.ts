@@ -71,10 +71,11 @@ export default {
   preRegistration(parameters: HostParameters): void {
     const configuration = readConfiguration(parameters.appConfig?.vesalius, parameters.configuration);
     const viewer = new Host(parameters);
-    const made = new App(viewer, configuration);
+    const reveal = (): void => viewer.services.panelService.activatePanel(PANEL_ID, true);
+    const made = new App(viewer, configuration, reveal);
     definePanel(made);
     defineButton(() => {
-      viewer.services.panelService.activatePanel(PANEL_ID, true);
+      reveal();
       void made.connect();
     });
     [host, app] = [viewer, made];

@@ -1,19 +1,20 @@
 // One segmentation, from the series in the pane to structures in all panes.
 
-import type { Found, Group, JobView, Speed, Table, Task } from './api.ts';
+import type { FoundStructure, Job, Table, Task } from './api.ts';
 import { type Client, Refusal } from './client.ts';
 import type { Transport } from './configuration.ts';
+import type { Layer } from './edit.ts';
 import { mapped, matched, type Slice, type Vector } from './geometry.ts';
 import type { Host } from './host.ts';
 import { type Extent, extents } from './labels.ts';
 import { show } from './segmentation.ts';
-import { type Report, type Sent, send } from './send.ts';
+import { type Group, type Report, type Sent, send } from './send.ts';
 import { allImageIds, type Series, slicesOf } from './series.ts';
 
 /** What the user asked for. */
 export interface Wish {
   task: Task;
-  speed: Speed['speed'];
+  speed: string;
   /** Names; empty: all of the task. */
   structures: string[];
   /** Which of several times or b-values. */
@@ -21,8 +22,11 @@ export interface Wish {
 }
 
 /** A structure of a result, and where to look at it. */
-export interface Structure extends Found {
+export interface Structure extends FoundStructure {
   isVisible: boolean;
+  /** How far its review has come, while it is corrected. */
+  status?: 'automatic' | 'edited' | 'accepted';
+  isLocked?: boolean;
   /** Millimetres (LPS+) of a voxel in it; none where nothing was found. */
   at: Vector | undefined;
 }
@@ -38,6 +42,10 @@ export interface Result {
   structures: Structure[];
   /** OHIF's segmentation while it is shown. */
   segmentationId: string | undefined;
+  /** Its images there, by the slice of the result. */
+  layer: Layer;
+  /** The session in which it is corrected, once there is one. */
+  session: string | undefined;
   /** Whether the sidecar knows the DICOM series, and so can write DICOM SEG. */
   isFromDicom: boolean;
   archive: 'no' | 'saving' | 'saved';
@@ -49,6 +57,8 @@ export interface Context {
   host: Host;
   client: Client;
   transport: Transport;
+  /** Archives that the sidecar fetches from by itself: what their addresses begin with. */
+  archives: readonly string[];
   signal: AbortSignal;
   report: (stage: string, fraction?: number, secondsLeft?: number) => void;
 }
@@ -61,17 +71,18 @@ export async function segment(
   known: Sent | undefined,
   tell: { sent(sent: Sent): void; created(job: string): void },
 ): Promise<{ sent: Sent; group: Group; job: string }> {
-  const { host, client, transport, signal } = context;
+  const { host, client, transport, archives, signal } = context;
   const report: Report = (stage, fraction) => context.report(stage, fraction);
   const { timePoint } = wish;
   const again = known && (await isKept(client, known.volume)) ? known : undefined;
-  const sent = again ?? (await send({ host, client, series, timePoint, signal, report }, transport));
+  const sent =
+    again ?? (await send({ host, client, series, timePoint, archives, signal, report }, transport));
   tell.sent(sent);
   const group = chosen(sent, host, series, timePoint);
   const body: Record<string, unknown> = { volume: sent.volume, task: wish.task.id, speed: wish.speed };
   if (wish.structures.length) body.structures = wish.structures;
   if (sent.groups.length > 1) body.group = group.id;
-  const job = await client.json<JobView>('/v1/jobs', { method: 'POST', body, signal });
+  const job = await client.json<Job>('/v1/jobs', { method: 'POST', body, signal });
   tell.created(job.id);
   await follow(context, job.id);
   return { sent, group, job: job.id };
@@ -104,8 +115,8 @@ function chosen(sent: Sent, host: Host, series: Series, timePoint: number | unde
 
 /** Waits for the end of a job, and tells how far it is. */
 async function follow({ client, signal, report }: Context, id: string): Promise<void> {
-  let last: JobView | undefined;
-  for await (const view of client.lines<JobView>(`/v1/jobs/${id}/events`, signal)) {
+  let last: Job | undefined;
+  for await (const view of client.lines<Job>(`/v1/jobs/${id}/events`, signal)) {
     last = view;
     const fraction = view.progress ?? view.fraction ?? undefined;
     const left = view.remaining_seconds ?? view.seconds_left ?? undefined;
@@ -114,14 +125,13 @@ async function follow({ client, signal, report }: Context, id: string): Promise<
     report(words.charAt(0).toUpperCase() + words.slice(1), fraction, left);
   }
   // The stream ends early when the sidecar goes; asking once more tells which it was.
-  const end = last && isFinal(last) ? last : await client.json<JobView>(`/v1/jobs/${id}`, { signal });
+  const end = last && isFinal(last) ? last : await client.json<Job>(`/v1/jobs/${id}`, { signal });
   if (end.state === 'done') return;
   const { code = 'cancelled', message = 'the job was cancelled', hint = '' } = end.error ?? {};
   throw new Refusal(409, code, message, hint);
 }
 
-const isFinal = ({ state }: JobView): boolean =>
-  state === 'done' || state === 'failed' || state === 'cancelled';
+const isFinal = ({ state }: Job): boolean => state === 'done' || state === 'failed' || state === 'cancelled';
 
 /** Fetches a finished job and shows it in the panes of its series. */
 export async function present(
@@ -161,6 +171,8 @@ export async function present(
     group: group.label,
     structures,
     segmentationId: shown.segmentationId,
+    layer: shown.layer,
+    session: undefined,
     isFromDicom,
     archive: 'no',
     warnings,
@@ -177,7 +189,11 @@ function imagesOf(host: Host, series: Series, sources: readonly (string | null)[
     .map(slice => slice.imageId);
 }
 
-function structure(row: Found, found: Map<number, Extent>, ijkToWorld: readonly number[]): Structure {
+function structure(
+  row: FoundStructure,
+  found: Map<number, Extent>,
+  ijkToWorld: readonly number[],
+): Structure {
   const extent = found.get(row.value);
   return { ...row, isVisible: true, at: extent && mapped(ijkToWorld, extent.at) };
 }

@@ -1,6 +1,6 @@
 // A result as an OHIF segmentation: the right voxels on the right slices, with names and colours in all panes.
 
-import type { Found } from './api.ts';
+import type { FoundStructure } from './api.ts';
 import type { Slice, Vector } from './geometry.ts';
 import type { Color, Host, SegmentEntry } from './host.ts';
 import { displayName, pause } from './labels.ts';
@@ -12,6 +12,8 @@ export const MOST_SURFACES = 40;
 
 export interface Shown {
   segmentationId: string;
+  /** Its images, by the slice of the labels that they show. */
+  layer: (string | undefined)[];
   /** Three-dimensional panes that were left alone. */
   skippedPanes: number;
 }
@@ -28,19 +30,21 @@ export async function show(
   slices: readonly Slice[],
   labels: Uint8Array,
   order: readonly (number | undefined)[],
-  segments: readonly Found[],
+  segments: readonly FoundStructure[],
   title: string,
   volumeId: string | undefined,
 ): Promise<Shown> {
   const { cornerstone, cornerstoneTools } = host.libraries();
   const imageIds = slices.map(slice => slice.imageId);
   const derived: string[] = [];
+  const layer: (string | undefined)[] = [];
   for (let start = 0; start < imageIds.length; start += TURN) {
     const some = imageIds.slice(start, start + TURN);
     for (const image of cornerstone.imageLoader.createAndCacheDerivedLabelmapImages(some)) {
       const k = order[derived.length];
       const target = image.voxelManager.getScalarData() as Uint8Array;
       if (k !== undefined) target.set(labels.subarray(k * target.length, (k + 1) * target.length));
+      if (k !== undefined) layer[k] = image.imageId;
       derived.push(image.imageId);
     }
     await pause();
@@ -66,7 +70,7 @@ export async function show(
   segmentationService._segmentationIdToColorLUTIndexMap?.set(segmentationId, lut);
   const skippedPanes = await addToPanes(host, series, segmentationId, lut, segments.length);
   segmentationService.setActiveSegmentation(series.viewportId, segmentationId);
-  return { segmentationId, skippedPanes };
+  return { segmentationId, layer, skippedPanes };
 }
 
 /** Adds a segmentation to the pane it was asked for in, and to all that show the same series. */
@@ -86,11 +90,13 @@ async function addToPanes(
   let skipped = 0;
   for (const id of [series.viewportId, ...others]) {
     const isThere = segmentationService.getSegmentationRepresentations(id, { segmentationId }).length > 0;
-    if (isThere) continue;
     if (segments > MOST_SURFACES && isThreeDimensional(host, id)) {
       skipped += 1;
+      // The viewer has put it there by itself.
+      if (isThere) segmentationService.removeSegmentationRepresentations(id, { segmentationId });
       continue;
     }
+    if (isThere) continue;
     // No type: OHIF takes a label map, or a surface in a 3-D pane.
     const config = { colorLUTOrIndex: lut };
     await segmentationService.addSegmentationRepresentation(id, { segmentationId, config });
@@ -110,8 +116,8 @@ function isThreeDimensional(host: Host, viewportId: string): boolean {
 const viewports = (host: Host) =>
   (host.libraries().cornerstone.getRenderingEngines() ?? []).flatMap(engine => engine.getViewports());
 
-function entries(segments: readonly Found[]): Record<number, SegmentEntry> {
-  const entry = ({ value, name }: Found, n: number): [number, SegmentEntry] => [
+function entries(segments: readonly FoundStructure[]): Record<number, SegmentEntry> {
+  const entry = ({ value, name }: FoundStructure, n: number): [number, SegmentEntry] => [
     value,
     {
       segmentIndex: value,
@@ -127,7 +133,7 @@ function entries(segments: readonly Found[]): Record<number, SegmentEntry> {
 }
 
 /** A colour for each label up to the largest. Cornerstone puts one in front unless the first is all zeros. */
-function colors(segments: readonly Found[]): Color[] {
+function colors(segments: readonly FoundStructure[]): Color[] {
   const most = Math.max(0, ...segments.map(({ value }) => value));
   const table: Color[] = Array.from({ length: most + 1 }, (_, n) =>
     n ? [128, 128, 128, 255] : [0, 0, 0, 0],

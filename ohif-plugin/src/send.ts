@@ -1,8 +1,8 @@
-// Brings a series to the sidecar, by the way that fits: the voxels that the viewer has in its cache; or DICOM as the
-// archive gives it, through this page and with the viewer's login, several times faster than loading the frames; or
-// voxels that are loaded for it.
+// Brings a series to the sidecar, by the way that fits: the sidecar fetches it by itself, where its user allows that; the
+// voxels that the viewer has in its cache; DICOM as the archive gives it, through this page and with the viewer's login,
+// several times faster than loading the frames; or voxels that are loaded for it.
 
-import type { Group, VolumeView } from './api.ts';
+import type * as api from './api.ts';
 import { type Client, Refusal } from './client.ts';
 import type { Transport } from './configuration.ts';
 import { GeometryError, gridOf, type Slice } from './geometry.ts';
@@ -11,10 +11,13 @@ import { type Origin, originOf } from './origin.ts';
 import { allImageIds, type Series, slicesOf } from './series.ts';
 import { areCached, readVoxels } from './volume.ts';
 
+/** One volume of those in a series: the only one as a rule, one for each b-value of a diffusion series. */
+export type Group = Pick<api.Group, 'id' | 'label' | 'dims' | 'ijk_to_world' | 'sources'>;
+
 /** A series that the sidecar has. */
 export interface Sent {
   volume: string;
-  way: 'relay' | 'voxels';
+  way: 'reference' | 'relay' | 'voxels';
   /** The volumes in it: one, or one for each b-value. */
   groups: Group[];
   /** Which of them is the usual one. */
@@ -40,34 +43,46 @@ interface Job {
   series: Series;
   /** Which of several times or b-values, where the viewer knows them. */
   timePoint: number | undefined;
+  /** Where the sidecar fetches series from. */
+  archives: readonly string[];
   signal: AbortSignal;
   report: Report;
 }
 
-/** Sends a series. */
+/** Sends a series, by the first way that works. */
 export async function send(job: Job, transport: Transport): Promise<Sent> {
   const root = webRoot(job.host);
-  if (transport === 'relay' && !root) {
+  if (transport !== 'voxels' && transport !== 'auto' && !root) {
     throw new Error('This archive does not speak DICOMweb, and the viewer is set to send DICOM only.');
   }
-  const isAlone = transport === 'relay';
-  if (!root || transport === 'voxels' || (!isAlone && areVoxelsHere(job))) return voxels(job);
-  try {
-    return await relay(job, await fetchSeries(job, root));
-  } catch (error) {
-    // The archive may give no whole series, or the series hold more than one volume: what the user sees is one.
-    const isForViewer =
-      !isAlone && !job.signal.aborted && (error instanceof NotGiven || isAboutImages(error));
-    if (!isForViewer) throw error;
-    return voxels(job);
+  const ways: (() => Promise<Sent>)[] = [];
+  const isFetched = root && job.archives.some(archive => `${root}/`.startsWith(archive));
+  if (root && (transport === 'reference' || (transport === 'auto' && isFetched))) {
+    ways.push(() => reference(job, root));
   }
+  if (root && (transport === 'relay' || (transport === 'auto' && !areVoxelsHere(job)))) {
+    ways.push(async () => relay(job, await fetchSeries(job, root)));
+  }
+  if (transport === 'auto' || transport === 'voxels') ways.push(() => voxels(job));
+  for (const [n, way] of ways.entries()) {
+    try {
+      return await way();
+    } catch (error) {
+      // The archive may give no whole series, or the series hold more than one volume: what the user sees is one.
+      const isForNext = !job.signal.aborted && (error instanceof NotGiven || isAboutImages(error));
+      if (!isForNext || n === ways.length - 1) throw error;
+    }
+  }
+  throw new Error('There is no way to send this series.');
 }
 
 /** The archive did not answer with a series. */
 class NotGiven extends Error {}
 
+/** What another way may do better: images that cannot be read, or an archive that does not give them. */
 function isAboutImages(error: unknown): boolean {
-  return error instanceof Refusal && error.status === 422;
+  const codes = ['download_failed', 'archive_refused'];
+  return error instanceof Refusal && (error.status === 422 || codes.includes(error.code));
 }
 
 /** Whether the viewer holds all voxels already, as one volume. */
@@ -152,7 +167,7 @@ async function* gathered(
 /** Passes DICOM on while it comes, and waits until the sidecar has read it. */
 async function relay({ client, signal, report }: Job, dicom: Stream): Promise<Sent> {
   const { type, bytes } = dicom;
-  const created = await client.json<VolumeView>('/v1/volumes', {
+  const created = await client.json<api.Volume>('/v1/volumes', {
     method: 'POST',
     body: { format: 'file', content_type: type, ...(bytes && { bytes }) },
     signal,
@@ -174,26 +189,41 @@ async function relay({ client, signal, report }: Job, dicom: Stream): Promise<Se
   }
 }
 
+/** Lets the sidecar fetch the series by itself, with the viewer's login. */
+async function reference({ host, client, series, signal, report }: Job, root: string): Promise<Sent> {
+  const { Authorization: authorization } = host.authorization();
+  const url = `${root}/studies/${series.studyUid}/series/${series.seriesUid}`;
+  const body = { format: 'dicomweb', url, ...(authorization && { authorization }) };
+  const created = await client.json<api.Volume>('/v1/volumes', { method: 'POST', body, signal });
+  const path = `/v1/volumes/${created.id}`;
+  try {
+    return { ...(await read(client, path, signal, report)), way: 'reference' };
+  } catch (error) {
+    client.json(path, { method: 'DELETE' }).catch(() => undefined);
+    throw error;
+  }
+}
+
 /** Waits until the sidecar has read the images. */
 async function read(client: Client, path: string, signal: AbortSignal, report: Report): Promise<Sent> {
   for (;;) {
-    const view = await client.json<VolumeView>(path, { signal });
+    const view = await client.json<api.Volume>(path, { signal });
     if (view.state === 'failed' && view.error) {
       throw new Refusal(422, view.error.code, view.error.message, view.error.hint);
     }
     if (view.state === 'ready') {
-      const { groups = [], usual, warnings = [] } = view;
-      const words = warnings.map(({ message }) => message);
+      const { groups, usual, warnings } = view;
       return {
         volume: view.id,
         way: 'relay',
         groups,
         usual: usual ?? undefined,
         isFromDicom: true,
-        warnings: words,
+        warnings,
       };
     }
-    report('Reading images');
+    const isComing = view.state === 'fetching';
+    report(isComing ? `Fetching images, ${(view.received / 1e6).toFixed(0)} MB` : 'Reading images');
     await new Promise(resolve => setTimeout(resolve, ASK_EVERY));
     signal.throwIfAborted();
   }
@@ -224,6 +254,6 @@ async function create(
   client: Client,
   body: object & Partial<Origin>,
   signal: AbortSignal,
-): Promise<VolumeView> {
-  return client.json<VolumeView>('/v1/volumes', { method: 'POST', body, signal });
+): Promise<api.Volume> {
+  return client.json<api.Volume>('/v1/volumes', { method: 'POST', body, signal });
 }

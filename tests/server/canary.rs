@@ -30,6 +30,13 @@ fn traces(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
+/// All files under `folder` that hold a canary.
+pub(super) fn found(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    traces(folder, &mut found);
+    found
+}
+
 /// The file with a name and a number of a patient.
 fn named(file: Vec<u8>) -> Vec<u8> {
     // They stand before the b-value, (0018,9087).

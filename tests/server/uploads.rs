@@ -14,7 +14,7 @@ use crate::support::{dicom, program};
 const SERIES: &str = "golden/input/example_ct_dicom";
 
 /// The files of the reference series, by name.
-fn series() -> Vec<Vec<u8>> {
+pub(super) fn series() -> Vec<Vec<u8>> {
     let mut paths: Vec<_> =
         std::fs::read_dir(reference(SERIES)).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
@@ -22,7 +22,7 @@ fn series() -> Vec<Vec<u8>> {
 }
 
 /// The answer of a DICOMweb server with these files.
-fn multipart(files: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn multipart(files: &[Vec<u8>]) -> Vec<u8> {
     let mut body = Vec::new();
     for file in files {
         body.extend(b"\r\n--myBOUNDARY\r\nContent-Type: application/dicom\r\nMIME-Version: 1.0\r\n\r\n");
@@ -41,7 +41,7 @@ pub(super) fn zipped(files: &[Vec<u8>]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-const MULTIPART: &str = "multipart/related; type=\"application/dicom\"; boundary=myBOUNDARY";
+pub(super) const MULTIPART: &str = "multipart/related; type=\"application/dicom\"; boundary=myBOUNDARY";
 const ONE_FILE: &str = "application/octet-stream";
 
 /// Sends a file in pieces of a third; the volume's id.
@@ -68,7 +68,7 @@ pub(super) fn settled(sidecar: &Sidecar, id: &str) -> Value {
 }
 
 /// Labels of a job on the volume.
-fn labels(sidecar: &Sidecar, job: &Value) -> Vec<u8> {
+pub(super) fn labels(sidecar: &Sidecar, job: &Value) -> Vec<u8> {
     let created = sidecar.post("/v1/jobs", job);
     assert_eq!(created.status, 202, "{created:?}");
     let job = created.json()["id"].as_str().unwrap().to_owned();
@@ -194,6 +194,15 @@ fn each_b_value_of_a_diffusion_series_can_be_segmented() {
     );
     let job = json!({ "volume": id, "group": "b500", "task": "total", "speed": "fastest", "force": true });
     assert_eq!(labels(&sidecar, &job).len(), 8 * dicom::SIDE * dicom::SIDE);
+    // A job that names none says which it took.
+    let usual = json!({ "volume": id, "task": "total", "speed": "fastest", "force": true });
+    assert_eq!(labels(&sidecar, &usual).len(), 8 * dicom::SIDE * dicom::SIDE);
+    for (job, b) in sidecar.get("/v1/jobs").json().as_array().unwrap().iter().zip([500.0, 1000.0]) {
+        let (group, label) = (format!("b{b}"), format!("b = {b} s/mm²"));
+        assert_eq!((&job["group"], &job["group_label"]), (&json!(group), &json!(label)), "{job}");
+        let table = sidecar.get(&format!("/v1/jobs/{}/segmentation", job["id"].as_str().unwrap())).json();
+        assert_eq!(table["group"], json!({ "id": group, "label": label, "b_value": b }));
+    }
 }
 
 #[test]

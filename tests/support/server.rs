@@ -13,6 +13,8 @@ pub struct Request {
     pub start: Option<usize>,
     /// `If-Range`.
     pub if_range: Option<String>,
+    /// `Authorization`.
+    pub authorization: Option<String>,
     /// How many requests came before.
     pub before: usize,
 }
@@ -126,6 +128,7 @@ fn serve(stream: &TcpStream, heard: &Mutex<Vec<Request>>, handler: &dyn Fn(&Requ
                 request.start =
                     value.strip_prefix("bytes=").and_then(|span| span.trim_end_matches('-').parse().ok());
             }
+            "authorization" => request.authorization = Some(value.to_owned()),
             "if-range" => request.if_range = Some(value.to_owned()),
             _ => {}
         }

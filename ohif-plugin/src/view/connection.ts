@@ -65,7 +65,7 @@ export function statusLine(app: App): View {
   const { state, info } = app.connection.status;
   const [tone, text] =
     state === 'ready'
-      ? ['good', `Vesalius ${info?.version ?? ''} on ${deviceName(info?.engine.device)}`]
+      ? ['good', `Vesalius ${info?.version ?? ''} on ${deviceName(info?.engine.device ?? '')}`]
       : state === 'checking'
         ? ['busy', 'Looking for Vesalius …']
         : state === 'confirming'
@@ -79,7 +79,7 @@ export function statusLine(app: App): View {
   );
 }
 
-function deviceName(device = ''): string {
+function deviceName(device: string): string {
   return /cuda|tensorrt|gpu|directml|mps|coreml/i.test(device) ? 'the graphics card' : 'this computer';
 }
 

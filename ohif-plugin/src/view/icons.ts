@@ -32,6 +32,12 @@ export const eyeOff = (): View =>
 
 export const cross = (): View => icon('M6 6l12 12', 'M18 6L6 18');
 
+export const check = (): View => icon('M5 12.5l4.5 4.5L19 7.5');
+
+export const lock = (): View => icon('M6 11h12v9H6z', 'M8.5 11V8a3.5 3.5 0 0 1 7 0v3');
+
+export const unlock = (): View => icon('M6 11h12v9H6z', 'M8.5 11V7a3.5 3.5 0 0 1 6.7-1.3');
+
 export const refresh = (): View => icon('M20 5v5h-5', 'M19.5 10a8 8 0 1 0 .3 4.5');
 
 /** The button's picture: a slice of a body, liver filled, spine outlined. */

@@ -4,8 +4,9 @@ import type { App } from '../app.ts';
 import { displayName } from '../labels.ts';
 import type { Result, Structure } from '../run.ts';
 import { h, type View } from './dom.ts';
+import { fixButton, fixCard, fixIcons, fixingOf } from './fix.ts';
 import { cross, eye, eyeOff } from './icons.ts';
-import { grouped, type Memory, search } from './setup.ts';
+import { type Memory, search } from './setup.ts';
 
 /** Lists longer than this have a search field. */
 const SEARCH_FROM = 12;
@@ -32,7 +33,7 @@ export function offers(app: App): View | undefined {
           h(
             'span',
             {},
-            displayName(offer.title),
+            [displayName(offer.title), offer.label].filter(Boolean).join(', '),
             ' ',
             h('span', { class: 'soft small' }, time(offer.created)),
           ),
@@ -51,6 +52,7 @@ function time(seconds: number | undefined): string {
 
 function resultView(app: App, memory: Memory, result: Result): View {
   const isShown = app.isInViewer(result);
+  const fixing = fixingOf(app, result);
   const found = result.structures.filter(({ voxels }) => voxels > 0);
   const wanted = memory.found.trim().toLowerCase();
   const matching = result.structures.filter(({ name }) => displayName(name).toLowerCase().includes(wanted));
@@ -91,12 +93,10 @@ function resultView(app: App, memory: Memory, result: Result): View {
       h(
         'div',
         { class: 'list tall' },
-        grouped(matching).flatMap(([title, members]) => [
-          ...(title ? [h('div', { class: 'group', key: `group ${title}` }, displayName(title))] : []),
-          ...members.map(structure => item(app, result, structure)),
-        ]),
+        matching.map(structure => item(app, result, structure)),
       ),
-      saveButton(app, result),
+      fixing && fixCard(app, fixing),
+      h('div', { class: 'row' }, fixButton(app, result), saveButton(app, result)),
     ),
   );
 }
@@ -104,6 +104,7 @@ function resultView(app: App, memory: Memory, result: Result): View {
 function item(app: App, result: Result, structure: Structure): View {
   const { name, color, voxels, volume_ml, isVisible } = structure;
   const isEmpty = voxels === 0;
+  const fixing = fixingOf(app, result);
   return h(
     'div',
     {
@@ -125,7 +126,9 @@ function item(app: App, result: Result, structure: Structure): View {
       },
       displayName(name),
     ),
-    h('span', { class: 'volume' }, isEmpty ? 'not found' : millilitres(volume_ml)),
+    // A name cut short may be of the other side: signs take the place of the volume.
+    !fixing && h('span', { class: 'volume' }, isEmpty ? 'not found' : millilitres(volume_ml)),
+    ...(fixing ? fixIcons(fixing, structure) : []),
     isEmpty
       ? h('span', { class: 'icon' })
       : h(

@@ -1,6 +1,6 @@
 // What to segment: series, task, speed, structures; and the run that follows.
 
-import type { Segment, Speed, Task } from '../api.ts';
+import type { Task, TaskSpeed } from '../api.ts';
 import type { App, Run } from '../app.ts';
 import { displayName } from '../labels.ts';
 import { h, type View } from './dom.ts';
@@ -13,7 +13,7 @@ export interface Memory {
   found: string;
 }
 
-const SPEEDS: Record<Speed['speed'], string> = { default: 'Fine', fast: 'Fast', fastest: 'Fastest' };
+const SPEEDS: Record<string, string> = { default: 'Fine', fast: 'Fast', fastest: 'Fastest' };
 
 /** The form above the button. */
 export function setup(app: App, memory: Memory): View {
@@ -120,7 +120,7 @@ function speedChoice(app: App): View | undefined {
             app.changed();
           },
         },
-        SPEEDS[speed],
+        SPEEDS[speed] ?? speed,
         spacing_mm ? h('small', {}, `${Math.max(...spacing_mm)} mm`) : undefined,
       ),
     ),
@@ -156,7 +156,7 @@ function structureChoice(app: App, memory: Memory, task: Task): View {
   );
 }
 
-/** The list of structures with search and groups; below the form, so that the button stays in place. */
+/** The list of structures with search; below the form, so that the button stays in place. */
 export function structureList(app: App, memory: Memory): View | undefined {
   const { task } = app;
   if (!task || !memory.isChoosing || task.segments.length < 2) return undefined;
@@ -213,7 +213,18 @@ export function structureList(app: App, memory: Memory): View | undefined {
       h(
         'div',
         { class: 'list', 'data-cy': 'vesalius-structures' },
-        grouped(matching).map(([title, members]) => group(title, members, isChosen, change)),
+        matching.map(({ name }) =>
+          h(
+            'label',
+            { key: name },
+            h('input', {
+              type: 'checkbox',
+              checked: isChosen(name),
+              onchange: (event: Event) => change([name], (event.target as HTMLInputElement).checked),
+            }),
+            displayName(name),
+          ),
+        ),
         !matching.length &&
           h('p', { class: 'soft', style: { padding: '8px' } }, 'No structure of that name.'),
       ),
@@ -232,46 +243,7 @@ export function search(value: string, id: string, change: (text: string) => void
   });
 }
 
-/** Structures under the sidecar's groups, in its order; one list without titles where it names none. */
-export function grouped<S extends Segment>(segments: readonly S[]): [string, S[]][] {
-  const groups = new Map<string, S[]>();
-  for (const segment of segments) {
-    const title = segment.group ?? '';
-    groups.set(title, [...(groups.get(title) ?? []), segment]);
-  }
-  return [...groups];
-}
-
-function group(
-  title: string,
-  members: Segment[],
-  isChosen: (name: string) => boolean,
-  change: (names: string[], isWanted: boolean) => void,
-): View[] {
-  const count = members.filter(({ name }) => isChosen(name)).length;
-  const checkbox = (names: string[], properties: Record<string, unknown>): View =>
-    h('input', {
-      type: 'checkbox',
-      onchange: (event: Event) => change(names, (event.target as HTMLInputElement).checked),
-      ...properties,
-    });
-  const head = h(
-    'label',
-    { class: 'group', key: `group ${title}` },
-    checkbox(
-      members.map(({ name }) => name),
-      { checked: count === members.length, indeterminate: count > 0 && count < members.length },
-    ),
-    h('span', {}, displayName(title)),
-    h('span', { style: { 'margin-left': 'auto' } }, `${count}/${members.length}`),
-  );
-  const rows = members.map(({ name }) =>
-    h('label', { key: name }, checkbox([name], { checked: isChosen(name) }), displayName(name)),
-  );
-  return title ? [head, ...rows] : rows;
-}
-
-function missing(app: App, task: Task, speed: Speed): View {
+function missing(app: App, task: Task, speed: TaskSpeed): View {
   const flag = speed.speed === 'default' ? '' : ` --${speed.speed}`;
   return h(
     'div',
@@ -293,7 +265,7 @@ function missing(app: App, task: Task, speed: Speed): View {
   );
 }
 
-function startButton(app: App, speed: Speed | undefined): View {
+function startButton(app: App, speed: TaskSpeed | undefined): View {
   const chosen = app.task && app.only.get(app.task.id);
   const isPossible = app.series && app.task && speed?.installed && chosen?.size !== 0;
   return h(

@@ -50,6 +50,7 @@ button:disabled { opacity: .45; cursor: default; }
 .link:hover { text-decoration: underline; }
 .icon { flex: none; display: grid; place-items: center; width: 24px; height: 24px; padding: 0; border: 0; border-radius: 4px; background: none; color: var(--soft); }
 .icon:hover { background: var(--hover); color: var(--text); }
+.icon.on { color: var(--bright); }
 .icon svg { width: 16px; height: 16px; display: block; }
 label.field { display: flex; flex-direction: column; gap: 4px; }
 select, input[type=text], input[type=search] {

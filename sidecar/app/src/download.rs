@@ -11,6 +11,7 @@ use imaging::Progress;
 
 pub use error::Error;
 use part::Part;
+pub(crate) use transfer::agent;
 
 /// What to fetch, and what is known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]

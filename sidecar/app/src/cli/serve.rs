@@ -22,6 +22,9 @@ pub(super) struct Arguments {
     /// Let this http page be paired, too: anybody between you and its server can change what it does
     #[arg(long, value_name = "ORIGIN")]
     allow_http_origin: Vec<server::Origin>,
+    /// Let clients have series fetched from this archive (DICOMweb), such as https://pacs.example/dicom-web
+    #[arg(long, value_name = "URL")]
+    allow_dicomweb: Vec<server::Archive>,
     /// Most memory that the work may take, in GB; what is free when left out
     #[arg(long, value_name = "GB", value_parser = gigabytes)]
     memory: Option<u64>,
@@ -50,14 +53,16 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
             },
         };
         let (store, downloads) = (context.store(), context.home.downloads());
+        let archives = arguments.allow_dicomweb.clone();
         let installer = server::Installer { store, downloads, network };
         let memory = arguments.memory;
-        return server::work(server::Workplace { urgency, installer, runtime, memory });
+        return server::work(server::Workplace { urgency, installer, runtime, memory, archives });
     }
     let options = server::Options {
         port: arguments.port,
         exit_when_idle: arguments.exit_when_idle,
         http_origins: arguments.allow_http_origin.clone(),
+        archives: arguments.allow_dicomweb.clone(),
     };
     server::serve(&options, &context.home)
 }

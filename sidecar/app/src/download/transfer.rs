@@ -14,6 +14,31 @@ use super::{Error, Options, Source};
 /// Redirects followed in a row; the published addresses need one.
 const REDIRECTS: usize = 4;
 
+/// What connects to the host of `url`, by the proxy that is named or that the environment says. Redirects are answers.
+pub(crate) fn agent(url: &str, proxy: Option<&str>, patience: Duration) -> Result<Agent, Error> {
+    let proxy = match proxy {
+        Some(address) => Some(Proxy::new(address).map_err(|error| Error::Address {
+            address: without_password(address),
+            detail: error.to_string(),
+        })?),
+        None if is_loopback(url) => None,
+        None => Proxy::try_from_env(),
+    };
+    // Hospitals inspect TLS with a root of their own, which only the operating system knows.
+    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    let config = Agent::config_builder()
+        .proxy(proxy)
+        .tls_config(tls)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_connect(Some(patience.max(Duration::from_secs(1))))
+        .timeout_recv_response(Some(patience))
+        .timeout_per_read(Some(patience))
+        .user_agent(concat!("vesalius/", env!("CARGO_PKG_VERSION")))
+        .build();
+    Ok(config.new_agent())
+}
+
 /// What stays the same from connection to connection.
 pub(super) struct Transfer<'a> {
     source: &'a Source,
@@ -31,27 +56,8 @@ impl<'a> Transfer<'a> {
         stage: &'a str,
         progress: &'a Progress,
     ) -> Result<Transfer<'a>, Error> {
-        let proxy = match &options.proxy {
-            Some(address) => Some(Proxy::new(address).map_err(|error| Error::Address {
-                address: without_password(address),
-                detail: error.to_string(),
-            })?),
-            None if is_loopback(&source.url) => None,
-            None => Proxy::try_from_env(),
-        };
-        // Hospitals inspect TLS with a root of their own, which only the operating system knows.
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let config = Agent::config_builder()
-            .proxy(proxy)
-            .tls_config(tls)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_connect(Some(options.patience.max(Duration::from_secs(1))))
-            .timeout_recv_response(Some(options.patience))
-            .timeout_per_read(Some(options.patience))
-            .user_agent(concat!("vesalius/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Ok(Transfer { source, options, stage, progress, agent: config.new_agent() })
+        let agent = agent(&source.url, options.proxy.as_deref(), options.patience)?;
+        Ok(Transfer { source, options, stage, progress, agent })
     }
 
     /// Brings `part` to the length of the whole file, or says what came in between.

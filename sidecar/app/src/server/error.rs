@@ -19,6 +19,7 @@ pub(crate) enum Code {
     PairingClosed,
     PairingFailed,
     PairingRefused,
+    ArchiveRefused,
     NotFound,
     MethodNotAllowed,
     Stalled,
@@ -73,7 +74,8 @@ impl Code {
             | Code::LocalOnly
             | Code::PairingClosed
             | Code::PairingFailed
-            | Code::PairingRefused => 403,
+            | Code::PairingRefused
+            | Code::ArchiveRefused => 403,
             Code::NotFound => 404,
             Code::MethodNotAllowed => 405,
             Code::Stalled => 408,

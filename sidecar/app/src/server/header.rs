@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use utoipa::ToSchema;
 
+use super::archive::{Archive, Remote};
 use super::error::{Answer, Code, Refusal};
 use super::id::is_hexadecimal;
 use super::protocol::Image;
@@ -19,16 +20,17 @@ pub(super) enum Header {
     Raw(Box<NewVolume>),
     /// A file, or a series of files.
     File(NewFile),
+    /// A series that the server fetches.
+    Remote(NewRemote),
 }
 
 impl Header {
     /// By its `format`.
     pub(super) fn of(value: serde_json::Value) -> Answer<Header> {
-        let is_file = value.get("format").is_some_and(|format| format == "file");
-        let header = if is_file {
-            serde_json::from_value(value).map(Header::File)
-        } else {
-            serde_json::from_value(value).map(|new| Header::Raw(Box::new(new)))
+        let header = match value.get("format").and_then(serde_json::Value::as_str) {
+            Some("file") => serde_json::from_value(value).map(Header::File),
+            Some("dicomweb") => serde_json::from_value(value).map(Header::Remote),
+            _ => serde_json::from_value(value).map(|new| Header::Raw(Box::new(new))),
         };
         header.map_err(|error| {
             Refusal::new(Code::InvalidJson, error.to_string(), "check names and types of the fields")
@@ -85,6 +87,34 @@ impl NewFile {
                 Refusal::new(Code::UnsupportedMediaType, "`content_type` is none that is taken", hint)
             }),
         }
+    }
+}
+
+/// The header of a series that the server fetches by itself.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewRemote {
+    /// `dicomweb`.
+    #[serde(rename = "format")]
+    #[schema(rename = "format", value_type = String)]
+    _format: IgnoredAny,
+    /// `.../studies/UID/series/UID`, below an address of the server's `info`.
+    url: String,
+    /// The header `Authorization` that the archive wants; kept until the series is there, and never written down.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    authorization: Option<Withheld>,
+    /// DICOM's code, for files that do not say it.
+    #[serde(default)]
+    pub(super) modality: Option<String>,
+}
+
+impl NewRemote {
+    /// Checks everything.
+    pub(super) fn remote(&self, archives: &[Archive]) -> Answer<Remote> {
+        check_words(self.modality.as_ref(), None)?;
+        let remote = Remote { url: self.url.clone(), authorization: self.authorization.clone() };
+        remote.check(archives).map(|()| remote)
     }
 }
 

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::error::Refusal;
 use super::id::Id;
-use super::protocol::{Kind, Request};
+use super::protocol::{Kind, Request, Used};
 
 /// What has become of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -35,8 +35,10 @@ pub(super) struct View {
     kind: Kind,
     /// What is segmented.
     volume: Option<Id>,
-    /// The volume's image, where one was named.
+    /// The image of the volume that is segmented.
     group: Option<String>,
+    /// What tells that image from the others of its volume, for people, such as `b = 1000 s/mm²`.
+    group_label: Option<String>,
     task: String,
     pub(super) created: u64,
     pub(super) state: State,
@@ -72,6 +74,7 @@ impl View {
     pub(super) fn new(
         id: &Id,
         request: &Request,
+        group: Option<&Used>,
         created: u64,
         state: State,
         error: Option<&Refusal>,
@@ -83,16 +86,13 @@ impl View {
             (State::Done, _) => "done".to_owned(),
             (State::Failed | State::Cancelled, _) => "stopped".to_owned(),
         };
-        let group = match request {
-            Request::Segment(request) => request.group.clone(),
-            Request::Install(_) => None,
-        };
         let all = (state == State::Done).then_some(1.0);
         View {
             id: id.clone(),
             kind: request.kind(),
             volume: request.volume().cloned(),
-            group,
+            group: group.map(|group| group.id.clone()),
+            group_label: group.map(|group| group.label.clone()).filter(|label| !label.is_empty()),
             task: request.task().to_owned(),
             created,
             state,

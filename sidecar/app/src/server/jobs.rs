@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use super::error::{Answer, Code, Refusal};
 use super::id::{Id, hexadecimal};
 use super::job_view::{State, Step, View};
-use super::protocol::{Ask, InstallRequest, Kind, Request, Work};
+use super::protocol::{Ask, InstallRequest, Kind, Request, Used, Work};
 use super::rendezvous::{make_private, write_whole};
 use super::volumes::Volume;
 use crate::Result;
@@ -31,6 +31,9 @@ pub(super) struct Record {
     /// The key that the client gave, and SHA-256 of what it asked for with it.
     #[serde(default)]
     key: Option<[String; 2]>,
+    /// The image of the volume that is segmented.
+    #[serde(default)]
+    group: Option<Used>,
     /// SHA-256 of the Series Instance UID, where the image is of a DICOM series.
     #[serde(default)]
     series: Option<String>,
@@ -59,6 +62,14 @@ impl Todo {
         match self {
             Todo::Segment { work, .. } => Request::Segment(work.request.clone()),
             Todo::Install(request) => Request::Install(request.clone()),
+        }
+    }
+
+    /// The image that is segmented.
+    fn group(&self) -> Option<Used> {
+        match self {
+            Todo::Segment { work, .. } => Some(work.group.clone()),
+            Todo::Install(_) => None,
         }
     }
 }
@@ -92,7 +103,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Record {
     fn view(&self) -> View {
-        View::new(&self.id, &self.request, self.created, self.state, self.error.as_ref())
+        let Record { id, request, group, created, state, error, .. } = self;
+        View::new(id, request, group.as_ref(), *created, *state, error.as_ref())
     }
 }
 
@@ -255,6 +267,7 @@ impl Jobs {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let kind = request.kind();
         let key = key.map(|key| Ok([key, fingerprint(&request)?])).transpose()?;
+        let group = todo.group();
         let (order, volume, series) = match todo {
             Todo::Segment { work, volume, series } => {
                 (Ask::Segment(Work { folder: folder.clone(), ..*work }), Some(volume), series)
@@ -262,8 +275,16 @@ impl Jobs {
             Todo::Install(request) => (Ask::Install(request), None, None),
         };
         let series = series.map(|uid| digest(uid.as_bytes()));
-        let record =
-            Record { id: id.clone(), request, key, series, created, state: State::Queued, error: None };
+        let record = Record {
+            id: id.clone(),
+            request,
+            key,
+            group,
+            series,
+            created,
+            state: State::Queued,
+            error: None,
+        };
         write(&folder, &record)?;
         let job = Arc::new(Job::new(record, folder));
         *lock(&job.task) = Some(Task { order, _volume: volume, place: Some(place) });

@@ -5,7 +5,7 @@
 //! * `connections`: the accept loop, with its limits; `gate`: who may speak; `routes`: what there is to ask; `openapi`: the
 //!   same for programs.
 //! * `access`: how programs and web pages are let in; `pairing`, `clients`, `sessions`, `proof`, `origin`, `owners`: its parts.
-//! * `header`, `volumes`, `upload`, `reading`: what clients send; `jobs`, `runner`: the queue and its journal; `results`:
+//! * `header`, `volumes`, `upload`, `archive`, `reading`: what clients send or let fetch; `jobs`, `runner`: the queue and its journal; `results`:
 //!   what a job leaves.
 //! * `correcting`: sessions in which a segmentation is corrected, their journals, and the worker's side of them.
 //! * `supervisor`, `protocol`, `worker`, `reader`, `installer`, `limits`, `pace`: this process starts and watches others that read files and run
@@ -14,6 +14,7 @@
 
 mod access;
 mod admission;
+mod archive;
 mod clients;
 mod connections;
 mod correcting;
@@ -59,6 +60,7 @@ use tokio::sync::watch;
 use crate::config::Home;
 use crate::{Error, Result, output};
 use access::Access;
+pub(crate) use archive::Archive;
 use clients::Clients;
 pub(crate) use clients::now;
 use correcting::Corrections;
@@ -108,11 +110,15 @@ pub(crate) struct Options {
     pub(crate) exit_when_idle: Option<Duration>,
     /// Origins that may be paired although they come over http.
     pub(crate) http_origins: Vec<Origin>,
+    /// Archives that series may be fetched from.
+    pub(crate) archives: Vec<Archive>,
 }
 
 /// What all requests share.
 struct Server {
     access: Arc<Access>,
+    /// Where series may be fetched from.
+    archives: Vec<Archive>,
     volumes: Volumes,
     jobs: Jobs,
     supervisor: Supervisor,
@@ -159,7 +165,8 @@ async fn run(options: &Options, rendezvous: &Rendezvous) -> Result<()> {
     let background = |scratch| Supervisor::new(spool.join(scratch), Urgency::Background);
     let server = Arc::new(Server {
         access: Arc::clone(&access),
-        volumes: Volumes::new(empty_folder(&spool)?),
+        archives: options.archives.clone(),
+        volumes: Volumes::new(empty_folder(&spool)?, options.archives.clone()),
         jobs: Jobs::open(spool.join("jobs"))?,
         supervisor: background("scratch-supervisor"),
         reader: background("scratch-reader"),
@@ -302,6 +309,7 @@ impl Server {
         let volume = self.volumes.get(&request.volume)?;
         let chosen = volume.choose_image(request.group.as_deref())?;
         let work = Work {
+            group: chosen.image.used(),
             volume: chosen.voxels,
             origin: chosen.origin,
             warnings: chosen.image.warnings,

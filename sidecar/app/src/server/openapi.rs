@@ -1,6 +1,6 @@
 //! The API as an OpenAPI document, made of the very types that the routes read and write.
 //!
-//! A new route gets a line in [`routes`] or [`corrections`]; a system test compares that list with the router, and the document with
+//! A new route gets a line in [`all`] or [`corrections`]; a system test compares that list with the router, and the document with
 //! `tests/golden/openapi.json`.
 
 use std::collections::BTreeMap;
@@ -20,9 +20,9 @@ use super::access::{
 };
 use super::correcting::bodies;
 use super::error::Refusal;
-use super::header::{NewFile, NewVolume};
+use super::header::{NewFile, NewRemote, NewVolume};
 use super::protocol::{InstallRequest, JobRequest};
-use super::{API_MAJOR, API_MINOR, clients, job_view, pairing, volume_view};
+use super::{API_MAJOR, API_MINOR, clients, job_view, pairing, results, routes, views, volume_view};
 
 /// The type of JSON.
 const JSON: &str = "application/json";
@@ -30,13 +30,13 @@ const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
 
 /// All routes: method, path, what it is for, what it takes and gives.
-fn routes() -> Vec<Route> {
+fn all() -> Vec<Route> {
     vec![
         get("/v1/live", "Whether the server is there: `ok`").open().gives_raw("text/plain"),
-        get("/v1/info", "Versions, device, memory").gives_some("what this server is"),
+        get("/v1/info", "Versions, device, memory").gives::<routes::Info>(200),
         get("/v1/openapi.json", "This document").gives_some("an OpenAPI document"),
-        get("/v1/tasks", "What can be segmented").gives_some("tasks"),
-        get("/v1/models", "What is installed").gives_some("models"),
+        get("/v1/tasks", "What can be segmented").gives::<Vec<views::TaskView>>(200),
+        get("/v1/models", "What is installed").gives::<Vec<views::ModelView>>(200),
         post("/v1/models", "Installs the models of a task")
             .takes::<InstallRequest>()
             .keyed()
@@ -64,10 +64,13 @@ fn routes() -> Vec<Route> {
         post("/v1/pair/answer", "The user's word").takes::<PairingAnswer>().gives::<pairing::View>(200),
         get("/v1/clients", "Paired pages").gives::<Vec<clients::View>>(200),
         delete("/v1/clients/{id}", "Forgets a paired page; its sessions end at once").gives_nothing(),
-        post("/v1/volumes", "A volume that waits for its voxels, or a file")
-            .takes_either::<NewVolume, NewFile>()
-            .keyed()
-            .gives::<volume_view::View>(201),
+        post(
+            "/v1/volumes",
+            "A volume that waits for its voxels or a file, or a series that the server fetches",
+        )
+        .takes_one::<NewVolume, NewFile, NewRemote>()
+        .keyed()
+        .gives::<volume_view::View>(201),
         get("/v1/volumes/{id}", "How much of a volume is there, and what it is")
             .gives::<volume_view::View>(200),
         delete("/v1/volumes/{id}", "Forgets a volume").gives_nothing(),
@@ -90,7 +93,7 @@ fn routes() -> Vec<Route> {
             .gives::<job_view::View>(202),
         get("/v1/jobs/{id}/events", "A job as it changes, a line of JSON each")
             .gives_raw("application/x-ndjson"),
-        get("/v1/jobs/{id}/segmentation", "What was found").gives_some("the table of structures"),
+        get("/v1/jobs/{id}/segmentation", "What was found").gives::<results::Table>(200),
         get("/v1/jobs/{id}/labels", "One byte a voxel, in the input's own grid and order, or a file")
             .query("format", "`nifti` or `seg.nrrd`")
             .gives_raw(BYTES),
@@ -193,11 +196,11 @@ impl Route {
         self
     }
 
-    /// Takes JSON of one type or the other.
-    fn takes_either<A: ToSchema, B: ToSchema>(mut self) -> Route {
-        let (one, other) = (self.schema::<A>(), self.schema::<B>());
-        let either = OneOfBuilder::new().item(one).item(other).build();
-        self.takes_content(JSON, Content::new(Some(Schema::OneOf(either))))
+    /// Takes JSON of one of these types.
+    fn takes_one<A: ToSchema, B: ToSchema, C: ToSchema>(mut self) -> Route {
+        let items = [self.schema::<A>(), self.schema::<B>(), self.schema::<C>()];
+        let one = items.into_iter().fold(OneOfBuilder::new(), OneOfBuilder::item).build();
+        self.takes_content(JSON, Content::new(Some(Schema::OneOf(one))))
     }
 
     /// Takes JSON that is described elsewhere.
@@ -274,7 +277,7 @@ pub(super) fn document() -> OpenApi {
     let mut found = vec![("Refusal".to_owned(), Refusal::schema())];
     Refusal::schemas(&mut found);
     let mut items: BTreeMap<&'static str, PathItem> = BTreeMap::new();
-    for route in routes().into_iter().chain(corrections()) {
+    for route in all().into_iter().chain(corrections()) {
         found.extend(route.schemas);
         let refusal = Content::new(Some(Ref::from_schema_name("Refusal")));
         let refused = ResponseBuilder::new().description("refused").content(JSON, refusal);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::archive::Fetching;
 use super::correcting::Correct;
 use super::error::Refusal;
 use super::id::Id;
@@ -34,6 +35,8 @@ pub(super) enum Ask {
     Models,
     /// Whether a job can be done: its task, structures, models, memory.
     Check(Work),
+    /// Fetches the series of a volume; the boundary of its parts is the answer.
+    Fetch(Fetching),
     /// Reads an upload; its images go to the volume's folder, [`Images`] are the answer.
     Read(Reading),
     /// Whether models can be installed, and how much there is to fetch.
@@ -160,9 +163,30 @@ pub(super) fn origin(image: usize) -> String {
     format!("{image}.json")
 }
 
+/// Which of a volume's images a job works on.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = UsedGroup)]
+pub(super) struct Used {
+    /// Its name in the volume.
+    pub(super) id: String,
+    /// What tells it from the others, for people; empty where it is the only one.
+    pub(super) label: String,
+    /// In s/mm², of diffusion-weighted images.
+    pub(super) b_value: Option<f64>,
+}
+
+impl Image {
+    /// As a job names it.
+    pub(super) fn used(&self) -> Used {
+        Used { id: self.id.clone(), label: self.label.clone(), b_value: self.b_value }
+    }
+}
+
 /// What a job works on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Work {
+    /// Of the volume's images.
+    pub(super) group: Used,
     /// The image, a NRRD file in the spool.
     pub(super) volume: PathBuf,
     /// What derived objects repeat, where the image came with it.

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{API_MAJOR, API_MINOR};
 use crate::config::Home;
@@ -31,7 +32,7 @@ struct Endpoint<'a> {
 }
 
 /// Versions of the API that are spoken.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Api {
     min: String,
     max: String,

@@ -9,31 +9,40 @@ use formats::dicom::{self, seg};
 use imaging::{Grid, LabelMap, Progress, Segment, Segmentation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::error::{Answer, Code, Refusal};
-use super::protocol::{Format, LABELS, ORIGIN, TABLE};
+use super::protocol::{Format, LABELS, ORIGIN, TABLE, Used};
 use super::rendezvous::sync_folder;
+use super::views::SegmentShape;
 use super::worker::of_formats;
 use crate::making;
 
 /// The table of a result: what `GET /v1/jobs/ID/segmentation` gives.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(super) struct Table {
     task: String,
+    /// The image of the volume that was segmented.
+    #[serde(default)]
+    pub(super) group: Option<Used>,
     /// Of the labels, which is that of the input: LPS, millimetres.
+    #[schema(value_type = Object)]
     pub(super) grid: Grid,
     segments: Vec<Row>,
     warnings: Vec<String>,
-    /// An [`engine::Provenance`]; null where no network was run.
+    /// Versions, models and settings: an [`engine::Provenance`]; null where no network was run.
+    #[schema(value_type = Object)]
     pub(super) provenance: Value,
 }
 
 /// A structure of a result.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = FoundStructure)]
 struct Row {
     /// The same for the same structure in every result.
     id: String,
     #[serde(flatten)]
+    #[schema(value_type = SegmentShape)]
     segment: Segment,
     voxels: u64,
     volume_ml: f64,
@@ -42,7 +51,7 @@ struct Row {
 impl Table {
     /// A table without structures.
     pub(super) fn of(grid: &Grid, task: String, warnings: Vec<String>, provenance: Value) -> Table {
-        Table { task, grid: grid.clone(), segments: Vec::new(), warnings, provenance }
+        Table { task, group: None, grid: grid.clone(), segments: Vec::new(), warnings, provenance }
     }
 
     /// Lists the structures of a segmentation, or only some, with their volumes in millilitres.

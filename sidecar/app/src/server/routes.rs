@@ -9,8 +9,9 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt, stream};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::Value;
 use tokio::io::AsyncReadExt;
+use utoipa::ToSchema;
 use warp::filters::BoxedFilter;
 use warp::http::{HeaderValue, StatusCode, header};
 use warp::reply::{Reply, Response};
@@ -135,7 +136,9 @@ fn volumes(server: Arc<Server>) -> BoxedFilter<(Response,)> {
     let create = warp::path!("v1" / "volumes").and(warp::post()).and(key()).and(warp::body::stream());
     let create = create.and(with.clone()).then(|key, body, server: Arc<Server>| async move {
         let (key, header) = (checked(key)?, from_json(body).await?);
-        Ok(with_status(StatusCode::CREATED, &server.volumes.create(header, key)?))
+        let view = server.volumes.create(header, key)?;
+        server.begin_fetching(&server.volumes.get(view.id())?);
+        Ok(with_status(StatusCode::CREATED, &view))
     });
     let get = warp::path!("v1" / "volumes" / Id).and(warp::get()).and(with.clone());
     let get = get.then(|id, server: Arc<Server>| async move { Ok(ok(server.volumes.get(&id)?.view())) });
@@ -233,17 +236,48 @@ fn results(server: Arc<Server>) -> BoxedFilter<(Response,)> {
     table.map(answer).or(labels.map(answer)).unify().boxed()
 }
 
+/// What this server is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Info {
+    /// `vesalius`
+    name: &'static str,
+    version: &'static str,
+    api: Api,
+    /// This run of the server.
+    instance: String,
+    notice: &'static str,
+    /// Archives whose series it fetches by itself: what the addresses begin with.
+    dicomweb: Vec<String>,
+    /// Device and memory, or what is missing.
+    #[schema(value_type = EngineInfo)]
+    engine: Value,
+}
+
+/// What a worker says of itself.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is there for its schema")]
+struct EngineInfo {
+    /// Whether networks can run.
+    ready: bool,
+    /// What runs them.
+    #[schema(required = false)]
+    device: Option<String>,
+    /// Why they cannot run.
+    #[schema(required = false)]
+    error: Option<Refusal>,
+}
+
 /// `/v1/info`
 async fn info(server: Arc<Server>) -> Answer<Response> {
-    let engine = server.supervisor.ask(Ask::Info).await?;
-    Ok(ok(json!({
-        "name": "vesalius",
-        "version": env!("CARGO_PKG_VERSION"),
-        "api": Api::spoken(),
-        "instance": server.access.instance,
-        "notice": "for research use only; not a medical device",
-        "engine": engine,
-    })))
+    Ok(ok(Info {
+        name: "vesalius",
+        version: env!("CARGO_PKG_VERSION"),
+        api: Api::spoken(),
+        instance: server.access.instance.clone(),
+        notice: "for research use only; not a medical device",
+        dicomweb: server.archives.iter().map(ToString::to_string).collect(),
+        engine: server.supervisor.ask(Ask::Info).await?,
+    }))
 }
 
 /// An answer, or the refusal as one.

@@ -4,13 +4,32 @@ use engine::{ModelStore, Origin, Speed, Task, catalogue};
 use imaging::Segment;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
+use super::correcting::schema::Terminology;
 use super::error::{Answer, Code, Refusal};
 use crate::install::{self, Wanted};
 
+/// A structure, as [`Segment`] is written.
+#[derive(ToSchema)]
+#[schema(as = Segment)]
+#[expect(dead_code, reason = "it is there for its schema")]
+pub(super) struct SegmentShape {
+    /// In the label map, 1 to 255.
+    value: u8,
+    name: String,
+    /// sRGB.
+    #[schema(min_items = 3, max_items = 3)]
+    color: Vec<u8>,
+    /// What it is, where that has a code.
+    #[schema(required = false)]
+    terminology: Option<Terminology>,
+}
+
 /// A task.
-#[derive(Debug, Serialize)]
-struct TaskView {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Task)]
+pub(super) struct TaskView {
     id: String,
     title: String,
     modality: String,
@@ -18,14 +37,19 @@ struct TaskView {
     terms: String,
     caution: String,
     speeds: Vec<SpeedView>,
+    #[schema(value_type = Vec<SegmentShape>)]
     segments: Vec<Segment>,
 }
 
 /// A task at one resolution.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TaskSpeed)]
 struct SpeedView {
+    /// `default`, `fast` or `fastest`.
+    #[schema(value_type = String)]
     speed: Speed,
     /// Millimetres along x, y, z; null where nnU-Net's own resampling is used.
+    #[schema(min_items = 3, max_items = 3)]
     spacing_mm: Option<[f64; 3]>,
     installed: bool,
     /// Weights that are not here.
@@ -41,8 +65,9 @@ struct SpeedView {
 }
 
 /// A model on disk. Its place stays the server's affair.
-#[derive(Debug, Serialize)]
-struct ModelView {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Model)]
+pub(super) struct ModelView {
     id: String,
     dataset: String,
     configuration: String,

@@ -16,6 +16,7 @@ use super::volumes::{Content, Phase, Volume};
 pub(super) struct View {
     id: Id,
     /// `receiving`, `reading`, `ready` or `failed`.
+    #[schema(value_type = VolumeState)]
     state: &'static str,
     /// Bytes of the client, where they are known.
     bytes: Option<u64>,
@@ -35,10 +36,23 @@ pub(super) struct View {
     error: Option<Refusal>,
 }
 
+/// How far a volume has come.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it is there for its schema")]
+enum VolumeState {
+    Receiving,
+    Fetching,
+    Reading,
+    Ready,
+    Failed,
+}
+
 /// Where an image lies.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Image)]
 struct ImageView {
+    #[schema(min_items = 3, max_items = 3)]
     dims: [usize; 3],
     dtype: String,
     space: &'static str,
@@ -60,6 +74,13 @@ struct GroupView {
     image: ImageView,
 }
 
+impl View {
+    /// The volume's name.
+    pub(super) fn id(&self) -> &Id {
+        &self.id
+    }
+}
+
 impl ImageView {
     fn of(image: &Image) -> ImageView {
         ImageView {
@@ -79,6 +100,7 @@ impl Volume {
         let state = self.state();
         let (name, images, error) = match &state.phase {
             Phase::Receiving => ("receiving", None, None),
+            Phase::Fetching => ("fetching", None, None),
             Phase::Reading => ("reading", None, None),
             Phase::Ready(images) => ("ready", Some(Arc::clone(images)), None),
             Phase::Failed(refusal) => ("failed", None, Some(refusal.clone())),

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
+use super::archive::{Archive, Fetching, Remote};
 use super::error::{Answer, Choice, Code, Refusal};
 use super::header::{Header, NewFile, NewVolume};
 use super::id::{Id, hexadecimal};
@@ -52,6 +53,8 @@ pub(super) enum Content {
     Raw(Box<Image>),
     /// A file, or many in a multipart body.
     File { boundary: Option<String>, modality: Option<String> },
+    /// A series that is fetched: its multipart body, once that is there.
+    Remote { remote: Mutex<Option<Remote>>, boundary: OnceLock<String>, modality: Option<String> },
 }
 
 /// How far a volume has come.
@@ -66,6 +69,8 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) enum Phase {
     Receiving,
+    /// A worker fetches the series.
+    Fetching,
     /// A worker reads the file.
     Reading,
     Ready(Arc<Images>),
@@ -90,10 +95,18 @@ impl Drop for Volume {
 
 impl Volume {
     /// Makes the folder, and what goes before the bytes of the client.
-    fn create(header: Header, spool: &Path) -> Answer<Volume> {
+    fn create(header: Header, spool: &Path, archives: &[Archive]) -> Answer<Volume> {
         match header {
             Header::Raw(new) => Volume::raw(*new, spool),
             Header::File(new) => Volume::file(new, spool),
+            Header::Remote(new) => {
+                let (remote, modality) = (new.remote(archives)?, new.modality);
+                let remote = Mutex::new(Some(remote));
+                let content = Content::Remote { remote, boundary: OnceLock::new(), modality };
+                let volume = Volume::new(spool, content)?;
+                volume.state().phase = Phase::Fetching;
+                Ok(volume)
+            }
         }
     }
 
@@ -155,7 +168,7 @@ impl Volume {
     pub(super) fn data(&self) -> PathBuf {
         match self.content {
             Content::Raw(_) => self.folder.join(voxels(0)),
-            Content::File { .. } => self.folder.join("upload"),
+            Content::File { .. } | Content::Remote { .. } => self.folder.join("upload"),
         }
     }
 
@@ -163,16 +176,40 @@ impl Volume {
     pub(super) fn arrived(&self) {
         self.state().phase = match &self.content {
             Content::Raw(image) => Phase::Ready(Arc::new(Images::of(image))),
-            Content::File { .. } => Phase::Reading,
+            Content::File { .. } | Content::Remote { .. } => Phase::Reading,
         };
+    }
+
+    /// The order to fetch the series, where there is one; once, since the login is forgotten with it.
+    pub(super) fn fetching(&self) -> Option<Fetching> {
+        let Content::Remote { remote, .. } = &self.content else { return None };
+        let remote = remote.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(Fetching { remote, target: self.data() })
+    }
+
+    /// So many bytes of a series that is fetched are there.
+    pub(super) fn has_come(&self, bytes: u64) {
+        self.state().received = bytes;
+    }
+
+    /// The series is there, a multipart body with this boundary.
+    pub(super) fn was_fetched(&self, between: String) {
+        if let Content::Remote { boundary, .. } = &self.content {
+            let _ = boundary.set(between);
+        }
+        self.arrived();
     }
 
     /// The order to read the file, while it waits for that.
     pub(super) fn reading(&self, resolve: BTreeMap<String, String>) -> Option<Reading> {
-        let Content::File { boundary, modality } = &self.content else { return None };
+        let (boundary, modality) = match &self.content {
+            Content::Raw(_) => return None,
+            Content::File { boundary, modality } => (boundary.as_ref(), modality),
+            Content::Remote { boundary, modality, .. } => (boundary.get(), modality),
+        };
         matches!(self.state().phase, Phase::Reading).then(|| Reading {
             upload: self.data(),
-            boundary: boundary.clone(),
+            boundary: boundary.cloned(),
             modality: modality.clone(),
             resolve,
             folder: self.folder.clone(),
@@ -205,7 +242,7 @@ impl Volume {
         let images = match &self.state().phase {
             Phase::Ready(images) => Arc::clone(images),
             Phase::Failed(refusal) => return Err(refusal.clone()),
-            Phase::Receiving | Phase::Reading => {
+            Phase::Receiving | Phase::Fetching | Phase::Reading => {
                 let message = "the volume is not there yet";
                 return Err(Refusal::new(
                     Code::VolumeIncomplete,
@@ -249,13 +286,15 @@ impl Images {
 #[derive(Debug)]
 pub(super) struct Volumes {
     folder: PathBuf,
+    /// Where series may be fetched from.
+    archives: Vec<Archive>,
     volumes: Mutex<BTreeMap<Id, Arc<Volume>>>,
 }
 
 impl Volumes {
     /// None yet; what an earlier server left in `folder` is removed by the caller.
-    pub(super) fn new(folder: PathBuf) -> Volumes {
-        Volumes { folder, volumes: Mutex::default() }
+    pub(super) fn new(folder: PathBuf, archives: Vec<Archive>) -> Volumes {
+        Volumes { folder, archives, volumes: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Id, Arc<Volume>>> {
@@ -276,7 +315,7 @@ impl Volumes {
             let message = format!("there are {MOST_VOLUMES} volumes already");
             return Err(Refusal::new(Code::QueueFull, message, "delete one that is no longer needed"));
         }
-        let mut volume = Volume::create(header, &self.folder)?;
+        let mut volume = Volume::create(header, &self.folder, &self.archives)?;
         volume.key = key;
         let view = volume.view();
         volumes.insert(volume.id.clone(), Arc::new(volume));
@@ -318,7 +357,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let header = r#"{"dims": [3, 2, 2], "dtype": "int16", "space": "RAS", "modality": "CT", "name": "Doe^Jane",
             "ijk_to_world": [-0.7, 0, 0.1, 12.25, 0, 0.9, 0.30000000000000004, -3, 0, 0, 2.5, 1e-7, 0, 0, 0, 1]}"#;
-        let volume = Volume::create(new(header), folder.path()).unwrap();
+        let volume = Volume::create(new(header), folder.path(), &[]).unwrap();
         let mut file = OpenOptions::new().append(true).open(volume.data()).unwrap();
         (0..12i16).for_each(|value| file.write_all(&(value - 3).to_le_bytes()).unwrap());
         volume.arrived();
@@ -348,7 +387,7 @@ mod tests {
             let json = format!(
                 r#"{{"dims": {dims}, "dtype": "uint8", "space": "LPS", "ijk_to_world": {matrix}{more}}}"#
             );
-            assert_eq!(Volume::create(new(&json), folder.path()).unwrap_err().code, code, "{json}");
+            assert_eq!(Volume::create(new(&json), folder.path(), &[]).unwrap_err().code, code, "{json}");
         };
         check("[0, 2, 2]", identity, "", Code::GeometryInvalid);
         check("[5000, 2, 2]", identity, "", Code::TooLarge);

@@ -14,6 +14,7 @@ use formats::ReadOptions;
 use imaging::Progress;
 use serde_json::{Value, json};
 
+use super::archive::{self, Archive};
 use super::correcting::{Desks, RUNNER_UP};
 use super::error::{Answer, Choice, Code, Refusal};
 use super::installer::Installer;
@@ -41,6 +42,8 @@ pub(crate) struct Workplace {
     pub(crate) runtime: RuntimeOptions,
     /// Most bytes of memory to take; what is free where nobody says.
     pub(crate) memory: Option<u64>,
+    /// Where series may be fetched from.
+    pub(crate) archives: Vec<Archive>,
 }
 
 /// A worker: its models, and the engine once it was needed.
@@ -49,6 +52,7 @@ struct Worker {
     store: ModelStore,
     runtime: RuntimeOptions,
     memory: Option<u64>,
+    archives: Vec<Archive>,
     engine: Mutex<Option<Arc<Engine>>>,
     running: Mutex<HashMap<u64, Progress>>,
     /// Sessions of corrections.
@@ -57,14 +61,14 @@ struct Worker {
 
 /// Obeys orders on standard input until it ends.
 pub(crate) fn run(workplace: Workplace) -> Result<()> {
-    let Workplace { urgency, installer, mut runtime, memory } = workplace;
+    let Workplace { urgency, installer, mut runtime, memory, archives } = workplace;
     limits::begin(urgency);
     // The server must stay quick while networks run.
     runtime.spinning = false;
     let (engine, running) = (Mutex::default(), Mutex::default());
     let store = installer.store.clone();
     let desks = Desks::new(memory);
-    let worker = Arc::new(Worker { installer, store, runtime, memory, engine, running, desks });
+    let worker = Arc::new(Worker { installer, store, runtime, memory, archives, engine, running, desks });
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|error| Error::read(Path::new("standard input"), error))?;
         let Ok(order) = serde_json::from_str::<Order>(&line) else {
@@ -137,6 +141,11 @@ impl Worker {
                 // Without a runtime no job can be done: better said now.
                 self.engine()?;
                 Ok(json!({ "memory_bytes": need }))
+            }
+            Ask::Fetch(fetching) => {
+                limits::allow_memory(self.memory);
+                let proxy = self.installer.network.options.proxy.as_deref();
+                archive::fetch(&fetching, &self.archives, proxy, progress)
             }
             Ask::Read(reading) => {
                 limits::allow_memory(self.memory);
@@ -268,6 +277,7 @@ impl Worker {
         warnings.extend(outcome.provenance.warnings.iter().cloned());
         let provenance = serde_json::to_value(&outcome.provenance).map_err(|_| Refusal::internal())?;
         let mut table = Table::of(&labels.grid, task.id.clone(), warnings, provenance);
+        table.group = Some(work.group.clone());
         table.list(&outcome.segmentation, &work.request.structures);
         serde_json::to_value(&table).map_err(|_| Refusal::internal())
     }
