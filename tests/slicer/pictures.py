@@ -279,7 +279,7 @@ def engine_section(folder: Path, widget: Any) -> None:
 
 
 def correct(folder: Path, scene: Any, widget: Any) -> None:
-    """A gland that lost a half, before and after one click, and the section Correct beside it."""
+    """A gland that lost a half: before, while the cursor rests, and after one click; and the section Correct."""
     import loop
     import numpy as np
     import slicer
@@ -309,9 +309,9 @@ def correct(folder: Path, scene: Any, widget: Any) -> None:
     ]
     Steps(map_.write(delta.between(labels, wrong))).finish()
     # The scene has one node for each view that was shown before.
-    view = slicer_views.SliceView("Correct", "Axial", (440, 380))
+    view = slicer_views.SliceView("Correct", "Axial", (330, 340))
     view.show(volume)
-    view.zoom(5.2)
+    view.zoom(5.6)
     layout = types.SimpleNamespace(
         sliceViewNames=lambda: ["Correct"],
         sliceWidget=lambda _name: types.SimpleNamespace(
@@ -335,19 +335,31 @@ def correct(folder: Path, scene: Any, widget: Any) -> None:
     correction.accept(map_.values["headneck.brainstem"])
     loop.until(lambda: not correction.driver.is_busy)
     slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *place, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+    widget.panel.correct._moved(place, False)
+    loop.until(_has_ghost)
+    ghost = image_of(view.pixels())
     widget.panel.correct._pointed([place], False)
     loop.until(lambda: not correction.driver.is_busy)
     loop.settle(0.8)
     assert correction.error is None, correction.error.message
-    picture = QtGui.QImage(2 * before.width() + 3, before.height(), QtGui.QImage.Format_RGB32)
+    shown = [before, ghost, image_of(view.pixels())]
+    picture = QtGui.QImage(3 * (before.width() + 3) - 3, before.height(), QtGui.QImage.Format_RGB32)
     picture.fill(QtGui.QColor("#202020"))
     painter = QtGui.QPainter(picture)
-    painter.drawImage(0, 0, before)
-    painter.drawImage(before.width() + 3, 0, image_of(view.pixels()))
+    for number, each in enumerate(shown):
+        painter.drawImage(number * (before.width() + 3), 0, each)
     painter.end()
     save(picture, folder, "slicer_correct.png")
     save(grab(widget), folder, "slicer_correct_panel.png")
     ui.fixButton.checked = False
+
+
+def _has_ghost() -> bool:
+    import slicer
+    from VesaliusLib import preview
+
+    node = slicer.mrmlScene.GetFirstNodeByName(preview.NAME)
+    return node is not None and node.GetSegmentation().GetNumberOfSegments() > 0
 
 
 def _world(volume: Any, voxel: Any) -> Any:

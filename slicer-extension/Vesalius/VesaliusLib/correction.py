@@ -241,6 +241,13 @@ class Correction:
         """Goes to the next place that deserves a look."""
         self._do(lambda editing: editing.next_place(step), "looking for doubtful places")
 
+    def would(self, point: Point, sign: str, value: int) -> Optional[Tuple[str, int, Dict[str, Any]]]:
+        """The session, its revision, and the prompt that a click would be; None while there is something else to do."""
+        if self._link is None or self.state != READY or self.driver.is_busy or not value or self.is_locked(value):
+            return None
+        shape = sessions.point(scene.world_to_lps(self.volume, [point])[0])
+        return self._link.session, self._link.revision, sessions.prompt(shape, sign, value)
+
     def follow(self) -> None:
         """Looks whether another viewer has changed something meanwhile; quietly, and only when nothing else is done."""
         editing = self._editing

@@ -31,8 +31,8 @@ class Listener(NamedTuple):
 
     # A click or a line, and whether Ctrl was held.
     pointed: Callable[[List[Point], bool], None]
-    # The cursor, or None when it left.
-    moved: Callable[[Optional[Point]], None]
+    # The cursor, or None when it left, and whether Ctrl is held.
+    moved: Callable[[Optional[Point], bool], None]
     # Steps of the wheel over the last click, and keys (`z`, `Z`, `Escape`, with Ctrl `^z`); whether it was meant.
     turned: Callable[[int], bool]
     pressed: Callable[[str], bool]
@@ -91,7 +91,7 @@ class SliceViews:
         if event == "KeyPressEvent":
             key = str(interactor.GetKeySym() or "")
             return bool(key) and self._listener.pressed(("^" if interactor.GetControlKey() else "") + key)
-        self._listener.moved(None)
+        self._listener.moved(None, False)
         return False
 
     def _button(self, interactor: Any, event: str, x: float, y: float) -> None:
@@ -107,7 +107,7 @@ class SliceViews:
     def _moved(self, interactor: Any, x: float, y: float) -> bool:
         point = self._point(interactor, x, y)
         if not self._path:
-            self._listener.moved(point)
+            self._listener.moved(point, bool(interactor.GetControlKey()))
             return False
         if abs(x - self._path[-1][0]) + abs(y - self._path[-1][1]) >= APART:
             self._path.append((x, y))

@@ -14,6 +14,7 @@ from .correction import CLOSED, OPENING, WORKING, Correction
 from .correction_view import Listener, SliceViews, mark, unmark
 from .panel_results import jump
 from .panel_words import in_panel, sentence
+from .preview import Preview
 from .vesalius.sessions import ADD, REMOVE
 
 VALUE = qt.Qt.UserRole
@@ -23,6 +24,8 @@ EDGE = 40.0
 HELP = "Press Fix, then click in a slice on what is missing; with Ctrl, on what is too much"
 # Milliseconds between two looks at what lies under the cursor.
 GLANCE = 60
+# Milliseconds that the cursor rests until it is shown what a click would do.
+REST = 180
 # Milliseconds between two looks at what other viewers have done.
 FOLLOW = 2000
 
@@ -40,6 +43,11 @@ class CorrectSection:
         self._glance = qt.QTimer()
         self._glance.setSingleShot(True)
         self._glance.connect("timeout()", self._look)
+        self.preview = Preview(correction.engine)
+        self._is_turned = False
+        self._rest = qt.QTimer()
+        self._rest.setSingleShot(True)
+        self._rest.connect("timeout()", self._foresee)
         self._follow = qt.QTimer()
         self._follow.setInterval(FOLLOW)
         self._follow.connect("timeout()", correction.follow)
@@ -91,8 +99,9 @@ class CorrectSection:
 
     def close(self) -> None:
         """The end of the module."""
-        self._glance.stop()
-        self._follow.stop()
+        for timer in (self._glance, self._follow, self._rest):
+            timer.stop()
+        self.preview.end()
         self.views.disarm()
         self._correction.on_change = lambda: None
         self._correction.end()
@@ -106,6 +115,8 @@ class CorrectSection:
         else:
             self.views.disarm()
             self._follow.stop()
+            self._rest.stop()
+            self.preview.close()
             unmark()
             self._hovered = 0
         self.update()
@@ -126,7 +137,9 @@ class CorrectSection:
 
     def _pointed(self, points: List[Sequence[float]], is_turned: bool) -> None:
         """A click or a line in a slice view."""
-        sign = self._sign if not is_turned else (REMOVE if self._sign == ADD else ADD)
+        sign = self._meant(is_turned)
+        self._rest.stop()
+        self.preview.hide()
         correction = self._correction
         if correction.state in (CLOSED, OPENING):
             return
@@ -139,9 +152,25 @@ class CorrectSection:
             correction.scribble(points, 0.0, sign, value)
         self._set_sign(ADD)
 
-    def _moved(self, point: Optional[Sequence[float]]) -> None:
-        self._cursor = point
+    def _moved(self, point: Optional[Sequence[float]], is_turned: bool) -> None:
+        self._cursor, self._is_turned = point, is_turned
+        self.preview.hide()
         self._glance.start(GLANCE)
+        self._rest.start(REST)
+
+    def _meant(self, is_turned: bool) -> str:
+        """The sign of a click, with Ctrl or without."""
+        return self._sign if not is_turned else (REMOVE if self._sign == ADD else ADD)
+
+    def _foresee(self) -> None:
+        """Shows what a click would do here."""
+        point, correction = self._cursor, self._correction
+        if point is None or not self.views.is_armed:
+            return
+        value = int(self._ui.structureComboBox.currentData or 0) or correction.near(point)
+        asked = correction.would(point, self._meant(self._is_turned), value)
+        if asked is not None:
+            self.preview.ask(correction.volume, *asked)
 
     def _look(self) -> None:
         """Says what lies under the cursor."""

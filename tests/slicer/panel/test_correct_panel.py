@@ -178,6 +178,53 @@ def test_a_box_is_made_by_one_press_and_used_by_the_next(scene, fixing, view, cl
     assert (same(correction, client) == LIVER).sum() > (start == LIVER).sum()
 
 
+def test_what_a_click_would_do_is_outlined_while_the_cursor_rests(scene, fixing, view, client):  # noqa: F811
+    import numpy as np
+    import slicer.util
+    from VesaliusLib import preview
+    from VesaliusLib.vesalius import Steps, delta, sessions
+
+    correction = fixing.panel.correct._correction
+    start, selector = same(correction, client), fixing.ui.segmentationSelector
+
+    def ghost():
+        node = scene.GetFirstNodeByName(preview.NAME)  # noqa: F811
+        return node if node is not None and node.GetSegmentation().GetNumberOfSegments() else None
+
+    pixel = at(view, correction.volume, MISSING)
+    send(view, "MouseMoveEvent", *pixel)
+    loop.until(ghost)
+    shown = slicer.util.arrayFromSegmentBinaryLabelmap(ghost(), preview.SEGMENT, correction.volume)
+    asked = correction.would(fixing.panel.correct._cursor, "add", LIVER)
+    told = Steps(sessions.hover(client, asked[0], asked[2])).finish()
+    wanted = start.copy()
+    delta.decode(bytes.fromhex(told["delta"])).apply(wanted)
+    np.testing.assert_array_equal(shown != 0, wanted != start)
+    assert shown.any() and (same(correction, client) == start).all(), "nothing is changed"
+    # Nobody sees the helper but in the views.
+    assert all(selector.itemText(n) != preview.NAME for n in range(selector.count))
+    assert ghost().GetHideFromEditors() and not ghost().GetSaveWithScene()
+    send(view, "MouseMoveEvent", *at(view, correction.volume, LEAKED), ctrl=1)
+    assert ghost() is None
+    loop.until(ghost)
+    color = ghost().GetSegmentation().GetSegment(preview.SEGMENT).GetColor()
+    np.testing.assert_allclose(color, preview.SHRINKS)
+    send(view, "LeaveEvent")
+    assert ghost() is None
+    send(view, "MouseMoveEvent", *pixel)
+    loop.until(ghost)
+    point_at(fixing, view, MISSING)
+    assert ghost() is None
+    fixing.ui.fixButton.checked = False
+    assert scene.GetFirstNodeByName(preview.NAME) is None
+    fixing.ui.fixButton.checked = True
+    send(view, "MouseMoveEvent", *at(view, correction.volume, LEAKED), ctrl=1)
+    loop.until(ghost)
+    scene.Clear(False)
+    loop.settle(0.3)
+    assert scene.GetFirstNodeByName(preview.NAME) is None and correction.state == "closed"
+
+
 def test_what_a_job_made_is_corrected_with_all_that_the_engine_knows(scene, widget, client):
     """Nothing is sent again, and what was painted before Fix was pressed counts as paint."""
     import numpy as np

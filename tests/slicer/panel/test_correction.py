@@ -11,7 +11,7 @@ import pytest
 from phantom import KIDNEY, LEAKED, LIVER, MISSING, SPLEEN
 from test_layers import paint
 from VesaliusLib.vesalius import Steps, sessions
-from volumes import add_volume, rotation
+from volumes import GEOMETRIES, add_volume, rotation
 
 
 @pytest.fixture
@@ -128,6 +128,18 @@ def test_clicks_the_wheel_and_undo_leave_slicer_and_the_engine_equal(begun, clie
     fourth = same(begun, client)
     assert (fourth[22, 20, 21:27] == LIVER).all()
     assert node.GetSegmentation().GetSegment("total.liver").GetName() == "My liver"
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_a_click_lands_where_it_was_meant_in_every_geometry(application, scene, correction, client, name):
+    volume = add_volume(scene, phantom.voxels(), GEOMETRIES[name])
+    correction.open(volume, phantom.segmentation(volume))
+    start = same(settled(correction), client)
+    click(correction, MISSING)
+    found = same(correction, client)
+    i, j, k = MISSING
+    assert found[k, j, i] == LIVER and (found == LIVER).sum() > (start == LIVER).sum() + 50
+    assert ((found == KIDNEY) == (start == KIDNEY)).all()
 
 
 def test_a_box_limits_a_correction(scene, begun, client):

@@ -110,7 +110,8 @@ def test_keys_that_mean_nothing_stay_slicers(view, armed):
 
 def test_the_cursor_is_followed_without_taking_it(view, armed):
     assert send(view, "MouseMoveEvent", 10, 10) and send(view, "LeaveEvent")
-    assert len(armed.moves[0]) == 3 and armed.moves[1] is None
+    (point, is_turned), (left, _) = armed.moves
+    assert len(point) == 3 and not is_turned and left is None
 
 
 def test_disarmed_everything_is_slicers(view, armed):

@@ -97,6 +97,11 @@ def suspicious(client: Client, session: str, most: int) -> Work[Dict[str, Any]]:
     return client.ask("GET", f"/v1/sessions/{session}/suspicious?most={most}")
 
 
+def hover(client: Client, session: str, action: Mapping[str, Any]) -> Work[Dict[str, Any]]:
+    """What the action of a prompt would do at least, without doing it."""
+    return client.ask("POST", f"/v1/sessions/{session}/hover", action)
+
+
 def operate(client: Client, session: str, operation: Mapping[str, Any]) -> Work[Dict[str, Any]]:
     """Does what `operation` made; the same one may be sent again after an answer was lost."""
     return client.ask("POST", f"/v1/sessions/{session}/operations", operation)
