@@ -286,7 +286,7 @@ class Correction:
         touched, link.touched = link.touched, set()
         notices, link.notices = link.notices, []
         self._edited(link, touched)
-        self._set(READY if self._waiting == 0 else WORKING, "; ".join(filter(None, [told, *notices])))
+        self._set(READY if self._waiting == 0 else WORKING, "; ".join(filter(None, [told, *dict.fromkeys(notices)])))
 
     def _failed(self, editing: Editing, error: VesaliusError) -> None:
         if editing is not self._editing:

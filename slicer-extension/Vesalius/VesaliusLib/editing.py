@@ -51,7 +51,7 @@ class Editing:
     def prompt(self, action: Dict[str, Any], value: int) -> Work[str]:
         """Answers a prompt about a structure."""
         yield from self.settle()
-        yield from self.link.lock_as_wanted()
+        yield from self._locked()
         self.wanted = None
         delta = yield from self._prompt(action, value)
         return self._told(delta)
@@ -76,13 +76,12 @@ class Editing:
     def undo(self) -> Work[str]:
         """Takes the last change back, whether a prompt made it or a brush."""
         yield from self.settle()
-        count, revision = self._done.pop() if self._done else (1, 0)
-        count = count if revision == self.link.revision else 1
+        is_newest = self._is_newest
+        count = self._done.pop()[0] if is_newest else 1
         for _ in range(count):
             yield from self.link.operate("undo", self._seconds())
         self._undone.append(count)
-        if self._done:
-            self._done[-1] = (self._done[-1][0], self.link.revision)
+        self._stays_newest(is_newest)
         return "taken back"
 
     def redo(self) -> Work[str]:
@@ -97,13 +96,15 @@ class Editing:
     def lock(self, told: str) -> Work[str]:
         """Tells the engine what the user has locked in the scene."""
         yield from self.settle()
-        yield from self.link.lock_as_wanted()
+        yield from self._locked()
         return told
 
     def accept(self, value: Optional[int]) -> Work[str]:
         """Says that a structure is right, or that all are; Slicer shows it as the segment's status."""
         yield from self.settle()
+        is_newest = self._is_newest
         yield from self.link.operate({"accept": value}, self._seconds())
+        self._stays_newest(is_newest)
         logic, layers = slicer.vtkSlicerSegmentationsModuleLogic, self.link.layers
         for each, other in layers.values.items():
             if value in (None, other):
@@ -116,7 +117,7 @@ class Editing:
         painted = yield from link_.layers.changes(link_.mirror)
         if painted.is_empty:
             return "nothing was painted since the correction began: use Paint or Erase of the Segment Editor"
-        yield from link_.lock_as_wanted()
+        yield from self._locked()
         matrix = geometry.other_space(scene.ijk_to_ras(self._image))
         for value, adds, voxels in strokes.by_label(painted, tuple(link_.layers.dims)):
             for line in strokes.lines(voxels):
@@ -194,6 +195,22 @@ class Editing:
     def _push(self, count: int) -> None:
         self._done.append((count, self.link.revision))
         self._undone.clear()
+
+    def _locked(self) -> Work[None]:
+        """Tells the engine what the user has locked in the scene."""
+        is_newest = self._is_newest
+        yield from self.link.lock_as_wanted()
+        self._stays_newest(is_newest)
+
+    @property
+    def _is_newest(self) -> bool:
+        """Whether the last step is the session's newest change: nobody else has made one since."""
+        return bool(self._done) and self._done[-1][1] == self.link.revision
+
+    def _stays_newest(self, is_newest: bool) -> None:
+        """After something that changed no voxels, or took the newest change back."""
+        if is_newest and self._done:
+            self._done[-1] = (self._done[-1][0], self.link.revision)
 
     @property
     def _image(self) -> Any:

@@ -235,6 +235,9 @@ def test_masking_of_the_segment_editor_is_kept_and_undone_in_one(scene, begun, c
         begun.choose(1)
     wide = same(begun, client)
     assert (phantom.voxels()[wide != start] >= 60).all()
+    # Neither locks nor accepting come between the two halves of the step.
+    begun.lock(SPLEEN)
+    begun.accept(KIDNEY)
     begun.undo()
     np.testing.assert_array_equal(same(begun, client), start)
     begun.redo()
