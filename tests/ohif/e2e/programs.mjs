@@ -82,10 +82,10 @@ export async function upload(orthanc, folder) {
 }
 
 /** The sidecar. `home` keeps its pairings from one start to the next. */
-export async function startSidecar(binary, home, port) {
+export async function startSidecar(binary, home, port, more = []) {
   fs.mkdirSync(home, { recursive: true });
   const env = { VESALIUS_HOME: home };
-  const program = start(binary, ['serve', '--port', String(port)], path.join(home, 'serve.log'), env);
+  const program = start(binary, ['serve', '--port', String(port), ...more], path.join(home, 'serve.log'), env);
   const endpoint = path.join(home, 'run/endpoint.json');
   const found = await until(() => {
     const read = JSON.parse(fs.readFileSync(endpoint, 'utf8'));

@@ -69,6 +69,7 @@ function importSmallNetworks(home) {
 
 /**
  * Starts archive, sidecar, viewer and browser. `names`: series to store. Options: `networks`: with the small networks;
+ * `archives`: the sidecar may fetch from the archive;
  * `secure`, `switches`, `token`: of the viewer's web server and the browser.
  */
 export async function world(names, options = {}) {
@@ -82,9 +83,9 @@ export async function world(names, options = {}) {
     orthanc,
     scratch,
     series: stored,
-    sidecar: await startSidecar(BINARY, home, await freePort()),
+    sidecar: undefined,
     restartSidecar: async () => {
-      here.sidecar = await startSidecar(BINARY, home, here.sidecar.port);
+      here.sidecar = await startSidecar(BINARY, home, here.sidecar.port, allowed());
     },
     /** Options of the viewer's web server, read at each request. */
     options,
@@ -104,6 +105,9 @@ export async function world(names, options = {}) {
     },
     secure: options.secure ? scratch : undefined,
   });
+  // The page knows the archive by the viewer's own address.
+  const allowed = () => (options.archives ? ['--allow-dicomweb', `${here.viewer.origin}/dicom-web`] : []);
+  here.sidecar = await startSidecar(BINARY, home, await freePort(), allowed());
   here.configure = (settings = {}, more = {}) => {
     here.viewer.config = appConfig({ settings, ...more });
   };
