@@ -1,31 +1,7 @@
 import assert from 'node:assert/strict';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { Client, Refusal, type Signer, Unreachable } from '../src/client.ts';
-
-/** A server that answers as `answer` does, for the time of `use`. */
-async function served(
-  answer: (request: IncomingMessage, response: ServerResponse, body: Buffer) => void,
-  use: (base: string) => Promise<void>,
-): Promise<void> {
-  const server = createServer((request, response) => {
-    const pieces: Buffer[] = [];
-    request.on('data', piece => pieces.push(piece));
-    request.on('end', () => answer(request, response, Buffer.concat(pieces)));
-  });
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  try {
-    await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
-}
-
-const json = (response: ServerResponse, status: number, body: unknown): void => {
-  response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
-};
+import { json, served } from './served.ts';
 
 test('refusals come in the words of the sidecar', async () => {
   await served(

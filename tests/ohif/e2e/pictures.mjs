@@ -36,6 +36,49 @@ await page.evaluate(() => {
 await page.locator('[data-cy=vesalius-item-parotid_gland_left] .name').dispatchEvent('click');
 await page.waitForTimeout(4000);
 await page.screenshot({ path: picture('overlay'), timeout: 120_000 });
+// A bone that the network left out, and what a click makes of it.
+const bone = await page.evaluate(() => {
+  const { cornerstone } = window;
+  const [viewport] = cornerstone.getRenderingEngines()[0].getViewports();
+  const [{ representationData }] = window.services.segmentationService.getSegmentations().slice(-1);
+  let best = { hu: 0 };
+  for (const id of representationData.Labelmap.imageIds) {
+    const labels = cornerstone.cache.getImage(id);
+    const image = cornerstone.cache.getImage(labels.referencedImageId);
+    const [found, hu] = [labels.voxelManager.getScalarData(), image.voxelManager.getScalarData()];
+    const { columns } = labels;
+    for (let v = 4 * columns; v < found.length - 4 * columns; v += 1) {
+      if (found[v] || hu[v] < 500) continue;
+      const isBeside = [-3, 3, -3 * columns, 3 * columns].some(step => found[v + step] === 5);
+      if (!isBeside) continue;
+      if (hu[v] > best.hu) best = { hu: hu[v], v, columns, image: labels.referencedImageId };
+    }
+  }
+  const plane = cornerstone.metaData.get('imagePlaneModule', best.image);
+  const [i, j] = [best.v % best.columns, Math.floor(best.v / best.columns)];
+  const at = plane.imagePositionPatient.map(
+    (side, axis) => side + i * plane.columnPixelSpacing * plane.rowCosines[axis] + j * plane.rowPixelSpacing * plane.columnCosines[axis],
+  );
+  for (const each of cornerstone.getRenderingEngines()[0].getViewports()) {
+    each.jumpToWorld?.(at);
+    each.render();
+  }
+  const [x, y] = viewport.worldToCanvas(at);
+  const box = viewport.element.getBoundingClientRect();
+  return { x: box.x + x, y: box.y + y, clip: { x: box.x, y: box.y, width: box.width, height: box.height } };
+});
+await press(page, 'vesalius-fix');
+await page.locator('[data-cy=vesalius-fixing][data-busy=false]').waitFor({ timeout: 120_000 });
+await page.locator('[data-cy=vesalius-target]').selectOption('5');
+await page.waitForTimeout(4000);
+await page.screenshot({ path: picture('fix_before'), clip: bone.clip, timeout: 120_000 });
+await page.mouse.move(bone.x, bone.y);
+await page.mouse.click(bone.x, bone.y, { delay: 60 });
+await page.locator('[data-cy=vesalius-fixing][data-revision="1"][data-busy=false]').waitFor({ timeout: 120_000 });
+await page.waitForTimeout(4000);
+await page.screenshot({ path: picture('fix_after'), clip: bone.clip, timeout: 120_000 });
+await page.screenshot({ path: picture('fix'), timeout: 120_000 });
+await press(page, 'vesalius-fix');
 await page.locator('[data-cy=vesalius-task]').selectOption('total');
 await press(page, 'vesalius-choose');
 await page.locator('[data-cy=vesalius-search]').fill('lung');
