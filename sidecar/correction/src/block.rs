@@ -42,21 +42,33 @@ pub(crate) struct Scene<'a> {
 impl Scene<'_> {
     /// What may become of a voxel, without regard to earlier prompts.
     pub(crate) fn role(&self, [i, j, k]: [usize; 3]) -> Role {
-        let label = self.labels.labels[[k, j, i]];
+        self.limited(self.role_of(self.labels.labels[[k, j, i]]), [i, j, k])
+    }
+
+    /// What may become of a voxel by its label alone.
+    fn role_of(&self, label: u8) -> Role {
         let on_target = label == self.target;
-        if on_target == (self.sign == Sign::Add) {
-            return Role::Done;
+        match (on_target == (self.sign == Sign::Add), on_target || label == 0 || label == self.under) {
+            (true, _) => Role::Done,
+            (false, true) => Role::Free,
+            (false, false) => Role::Kept,
         }
-        let free = on_target || label == 0 || label == self.under;
-        let allowed = self.editable.is_none_or(|editable| editable[[k, j, i]])
-            && self.bounds.is_none_or(|bounds| {
-                (0..3).all(|a| (bounds.start[a]..bounds.end[a]).contains(&[i, j, k][a]))
-            });
-        match (free && allowed, self.sign) {
-            (true, _) => Role::Free,
-            (false, Sign::Remove) if !on_target => Role::Done,
-            (false, _) => Role::Kept,
-        }
+    }
+
+    /// [`Scene::role_of`] every label.
+    pub(crate) fn table(&self) -> [Role; 256] {
+        std::array::from_fn(|label| self.role_of(label as u8))
+    }
+
+    /// A role by label as the viewer's mask and the prompt's box limit it.
+    pub(crate) fn limited(&self, role: Role, [i, j, k]: [usize; 3]) -> Role {
+        let allowed = || {
+            self.editable.is_none_or(|editable| editable[[k, j, i]])
+                && self.bounds.is_none_or(|bounds| {
+                    (0..3).all(|a| (bounds.start[a]..bounds.end[a]).contains(&[i, j, k][a]))
+                })
+        };
+        if role == Role::Free && !allowed() { Role::Kept } else { role }
     }
 }
 
@@ -111,13 +123,14 @@ impl Block {
     fn fill(&mut self, scene: &Scene<'_>) {
         let (start, factor, size) = (self.start, self.factor, self.size);
         let plane = size[0] * size[1];
+        let kinds = Kinds::new(scene);
         let planes = self.values.par_chunks_mut(plane).zip(self.labels.par_chunks_mut(plane));
         let planes = planes.zip(self.roles.par_chunks_mut(plane)).enumerate();
         planes.for_each(|(k, ((values, labels), roles))| {
             for n in 0..plane {
                 let at = [n % size[0], n / size[0], k];
                 let Some(cell) = span(at, start, factor, scene) else { continue };
-                (values[n], labels[n], roles[n]) = summary(scene, &cell);
+                (values[n], labels[n], roles[n]) = summary(scene, &kinds, &cell, factor);
                 let margin = (0..3).any(|a| at[a] == 0 || at[a] + 1 == size[a]);
                 if margin && roles[n] == Role::Free {
                     roles[n] = Role::Kept;
@@ -155,13 +168,6 @@ impl Block {
         std::array::from_fn(|a| self.start[a] + (at[a] - 1) * self.factor[a])
     }
 
-    /// The voxel of a cell at full resolution, margins included; `None` if it would lie before the image.
-    pub(crate) fn voxel_or_margin(&self, cell: usize) -> Option<[usize; 3]> {
-        let at = self.at(cell);
-        let before = (0..3).any(|a| self.start[a] + at[a] == 0);
-        (!before).then(|| std::array::from_fn(|a| self.start[a] + at[a] - 1))
-    }
-
     /// How far in the lists the next cell lies along i, j, k.
     pub(crate) fn strides(&self) -> [usize; 3] {
         [1, self.size[0], self.size[0] * self.size[1]]
@@ -187,16 +193,7 @@ impl Block {
     /// Mean of each cell and its 26 neighbours; the image's border counts again where there is nothing beyond. Only
     /// cells that are not margin hold what they should.
     pub(crate) fn smooth(&self) -> Vec<f32> {
-        self.strides().into_iter().fold(self.values.clone(), |values, stride| {
-            let mut sums = values.clone();
-            let n = values.len();
-            for ((sum, &before), &after) in
-                sums[stride..n - stride].iter_mut().zip(&values[..n - 2 * stride]).zip(&values[2 * stride..])
-            {
-                *sum = (*sum + before + after) * (1.0 / 3.0);
-            }
-            sums
-        })
+        smooth(&self.values, self.strides())
     }
 
     /// Gives cells beyond the image the intensity of the nearest cell within.
@@ -209,6 +206,21 @@ impl Block {
             self.values[cell] = self.values[self.flat(inner)];
         }
     }
+}
+
+/// Mean of each value and its 26 neighbours in a list whose neighbours lie so far apart; the outermost hold nothing
+/// useful.
+pub(crate) fn smooth(values: &[f32], strides: [usize; 3]) -> Vec<f32> {
+    strides.into_iter().fold(values.to_vec(), |values, stride| {
+        let mut sums = values.clone();
+        let n = values.len();
+        for ((sum, &before), &after) in
+            sums[stride..n - stride].iter_mut().zip(&values[..n - 2 * stride]).zip(&values[2 * stride..])
+        {
+            *sum = (*sum + before + after) * (1.0 / 3.0);
+        }
+        sums
+    })
 }
 
 /// The voxels of the cell at `at` (margins counted); `None` if it lies beyond the image.
@@ -227,29 +239,21 @@ fn span(at: [usize; 3], start: [usize; 3], factor: [usize; 3], scene: &Scene<'_>
 }
 
 /// Mean intensity, prevailing label and role of a few voxels.
-fn summary(scene: &Scene<'_>, cell: &IndexBox) -> (f32, u8, Role) {
-    let voxels = &scene.image.volume().voxels;
+fn summary(scene: &Scene<'_>, kinds: &Kinds, cell: &IndexBox, factor: [usize; 3]) -> (f32, u8, Role) {
     let [i, j, k] = cell.start;
     if cell.size() == [1; 3] {
-        let role = scene.role([i, j, k]);
-        return (scene.image.windowed(voxels[[k, j, i]]), scene.labels.labels[[k, j, i]], role);
+        let label = scene.labels.labels[[k, j, i]];
+        let role = scene.limited(kinds.roles[usize::from(label)], [i, j, k]);
+        return (scene.image.windowed(scene.image.volume().voxels[[k, j, i]]), label, role);
     }
-    let (mut sum, mut n, mut done, mut free, mut under) = (0.0, 0, 0, 0, 0);
-    for k in k..cell.end[2] {
-        for j in j..cell.end[1] {
-            for i in i..cell.end[0] {
-                sum += scene.image.windowed(voxels[[k, j, i]]);
-                n += 1;
-                match scene.role([i, j, k]) {
-                    Role::Done => done += 1,
-                    Role::Free => free += 1,
-                    Role::Kept | Role::Outside => {}
-                }
-                under += usize::from(scene.labels.labels[[k, j, i]] == scene.under);
-            }
+    let mean = match scene.image.coarse(factor) {
+        Some(means) if (0..3).all(|a| cell.start[a].is_multiple_of(factor[a])) => {
+            means[[k / factor[2], j / factor[1], i / factor[0]]]
         }
-    }
-    let mean = sum / n as f32;
+        _ => mean(scene, cell),
+    };
+    let n = cell.size().iter().product::<usize>() as u64;
+    let [done, free, under] = kinds.counts(scene, cell);
     let adding = scene.sign == Sign::Add;
     if 2 * done >= n {
         (mean, if adding { scene.target } else { OTHER }, Role::Done)
@@ -258,5 +262,69 @@ fn summary(scene: &Scene<'_>, cell: &IndexBox) -> (f32, u8, Role) {
         (mean, if adding { label } else { scene.target }, Role::Free)
     } else {
         (mean, if adding { OTHER } else { scene.target }, Role::Kept)
+    }
+}
+
+fn mean(scene: &Scene<'_>, cell: &IndexBox) -> f32 {
+    let voxels = &scene.image.volume().voxels;
+    let (mut sum, mut n) = (0.0, 0);
+    for k in cell.start[2]..cell.end[2] {
+        for j in cell.start[1]..cell.end[1] {
+            for i in cell.start[0]..cell.end[0] {
+                sum += scene.image.windowed(voxels[[k, j, i]]);
+                n += 1;
+            }
+        }
+    }
+    sum / n as f32
+}
+
+/// What each label is to an edit.
+struct Kinds {
+    roles: [Role; 256],
+    /// One in the first, second or third 21 bits for a label that is done, free, or under the click.
+    ones: [u64; 256],
+}
+
+impl Kinds {
+    fn new(scene: &Scene<'_>) -> Kinds {
+        let roles = scene.table();
+        let one = |label: usize| {
+            let kind = match roles[label] {
+                Role::Done => 1,
+                Role::Free => 1 << 21,
+                Role::Kept | Role::Outside => 0,
+            };
+            kind + if label == usize::from(scene.under) { 1 << 42 } else { 0 }
+        };
+        Kinds { roles, ones: std::array::from_fn(one) }
+    }
+
+    /// Voxels of a cell, of fewer than two million, that are done, free, and under the click.
+    fn counts(&self, scene: &Scene<'_>, cell: &IndexBox) -> [u64; 3] {
+        let labels = &scene.labels.labels;
+        let (_, nj, ni) = labels.dim();
+        let all_allowed = scene.editable.is_none() && scene.bounds.is_none();
+        let mut counts = 0;
+        for k in cell.start[2]..cell.end[2] {
+            for j in cell.start[1]..cell.end[1] {
+                match labels.as_slice().filter(|_| all_allowed) {
+                    Some(labels) => {
+                        let row = (k * nj + j) * ni;
+                        let row = &labels[row + cell.start[0]..row + cell.end[0]];
+                        counts += row.iter().map(|&label| self.ones[usize::from(label)]).sum::<u64>();
+                    }
+                    None => {
+                        for i in cell.start[0]..cell.end[0] {
+                            let label = usize::from(labels[[k, j, i]]);
+                            let free = scene.limited(self.roles[label], [i, j, k]) == self.roles[label];
+                            counts += if free { self.ones[label] } else { self.ones[label] & !(1 << 21) };
+                        }
+                    }
+                }
+            }
+        }
+        let of = |n: u32| counts >> (21 * n) & ((1 << 21) - 1);
+        [of(0), of(1), of(2)]
     }
 }

@@ -3,30 +3,19 @@
 use imaging::{IndexBox, LabelMap, Progress};
 
 use crate::block::Scene;
+use crate::choice::{likeliest, score};
 use crate::delta::Delta;
 use crate::image::Image;
-use crate::level::{Level, factor, reach_of};
+use crate::level::reach_of;
 use crate::more;
-use crate::prompt::{Limits, Located, Prompt, Shape, Sign, locate};
+use crate::prompt::{Limits, Located, Prompt, Sign, locate};
 use crate::region::Region;
 use crate::runner_up::RunnerUp;
+use crate::scopes::{Solved, sizes, solved};
 use crate::{Error, Result};
 
-/// Sizes of the scopes in millimetres: how far, by the easiest way, an answer is expected to reach.
-const SCOPES_MM: [f64; 4] = [8.0, 14.0, 24.0, 40.0];
-/// One more for fine images, whose voxels are at most [`FINE_MM`] long, and for clicks near a boundary, where small
-/// errors are: so many millimetres, or voxels where those are larger.
-const SMALL_SCOPE_MM: f64 = 4.0;
-const SMALL_SCOPE_VOXELS: f64 = 5.0 / 3.0;
-const FINE_MM: f64 = 1.5;
-/// A click is near a boundary of the target when that is at most so many voxels away.
-const SHALLOW_VOXELS: f64 = 1.5;
 /// The largest scope of a preview.
 const PREVIEW_MM: f64 = 14.0;
-/// No automatic answer is larger than this and larger than the structures it concerns.
-const GUARD_MM3: f64 = 3000.0;
-/// What growth from one scope to the next says against a scope.
-const GROWTH: f64 = 0.3;
 
 /// What a prompt is about.
 #[derive(Debug, Clone, Copy)]
@@ -124,90 +113,25 @@ pub fn preview(subject: &Subject<'_>, prompt: &Prompt, progress: &Progress) -> R
 pub(crate) fn work_of(subject: &Subject<'_>, prompt: &Prompt) -> Result<IndexBox> {
     let located = locate(prompt, subject.image, subject.labels, subject.limits)?;
     let scene = located.scene(subject.image, subject.labels, subject.limits, subject.opposite);
-    let largest = scopes(subject, prompt, &located).into_iter().fold(0.0, f64::max);
+    let largest = sizes(subject, prompt, &located).into_iter().fold(0.0, f64::max);
     Ok(reach_of(largest, &scene, &located.seeds))
 }
 
 /// The answer of the scopes up to `largest` millimetres, and of the smallest in any case.
 fn answer(subject: &Subject<'_>, prompt: &Prompt, largest: f64, progress: &Progress) -> Result<Answer> {
     let located = locate(prompt, subject.image, subject.labels, subject.limits)?;
-    let scopes = scopes(subject, prompt, &located);
-    let within = scopes.iter().filter(|scope| **scope <= largest).count().max(1);
-    let scopes = &scopes[..within];
+    let sizes = sizes(subject, prompt, &located);
+    let within = sizes.iter().filter(|size| **size <= largest).count().max(1);
     let scene = located.scene(subject.image, subject.labels, subject.limits, subject.opposite);
-    let mut regions = Vec::new();
-    let mut rest = scopes;
-    while let Some(&first) = rest.first() {
-        let spacing = subject.labels.grid.spacing();
-        let same = rest.iter().take_while(|&&scope| factor(scope, spacing) == factor(first, spacing)).count();
-        let level = Level::new(&scene, &located.seeds, &rest[..same], factor(first, spacing));
-        for n in 0..same {
-            progress.step("correcting", regions.len() as u64, scopes.len() as u64)?;
-            let region = level.solve(n, regions.last());
-            regions.push(region);
-        }
-        rest = &rest[same..];
-    }
-    let chosen = likeliest(subject, &located, &regions);
-    let scores = (0..regions.len()).map(|n| score(&regions, n)).collect::<Vec<_>>();
-    let proposals = scopes.iter().zip(regions).zip(scores);
-    let proposals: Vec<Proposal> = proposals
-        .map(|((&scope, region), score)| Proposal { source: Source::Scope(scope), region, score })
-        .collect();
-    Ok(gathered(subject, &scene, located, proposals, chosen))
-}
-
-/// The sizes of the scopes for a prompt, ascending.
-fn scopes(subject: &Subject<'_>, prompt: &Prompt, located: &Located) -> Vec<f64> {
-    if let Shape::Box { corners: [a, b] } = prompt.shape {
-        let square = |n: usize| (a[n] - b[n]).powi(2);
-        let half = ((square(0) + square(1) + square(2)).sqrt() / 2.0).clamp(1.0, 100.0);
-        return [0.5, 0.75, 1.0, 1.5].map(|share| share * half).to_vec();
-    }
-    let coarsest = subject.labels.grid.spacing().into_iter().fold(0.0, f64::max);
-    let small = SMALL_SCOPE_MM.max(SMALL_SCOPE_VOXELS * coarsest);
-    let wanted = (coarsest <= FINE_MM || is_shallow(subject, located)) && small < SCOPES_MM[0];
-    wanted.then_some(small).into_iter().chain(SCOPES_MM).collect()
-}
-
-/// Whether a single click lies near the target's boundary: then the error may be as small.
-fn is_shallow(subject: &Subject<'_>, located: &Located) -> bool {
-    let [seed] = located.seeds.as_slice() else { return false };
-    let grid = &subject.labels.grid;
-    let spacing = grid.spacing();
-    let reach = SHALLOW_VOXELS * spacing.into_iter().fold(0.0, f64::max);
-    let part = IndexBox { start: *seed, end: seed.map(|n| n + 1) }
-        .grown(spacing.map(|spacing| (reach / spacing) as usize), grid);
-    part.view(subject.labels.labels.view()).indexed_iter().any(|((k, j, i), &label)| {
-        let off = |a: usize, n: usize| ((part.start[a] + n) as f64 - seed[a] as f64) * spacing[a];
-        let near = off(0, i).powi(2) + off(1, j).powi(2) + off(2, k).powi(2) <= reach * reach;
-        near && (label == located.target) == (located.sign == Sign::Add)
-    })
-}
-
-/// How open the boundary is, and how much the next scope would add: low on a plateau behind strong edges.
-fn score(regions: &[Region], n: usize) -> f64 {
-    let growth = regions.get(n + 1).map_or(1.0, |next| {
-        (next.voxels as f64 - regions[n].voxels as f64) / (regions[n].voxels as f64).max(1.0)
+    let Solved { scopes, depth } = solved(&scene, &located.seeds, &sizes[..within], progress)?;
+    let chosen = likeliest(subject, &located, &scopes, depth);
+    let scores: Vec<f64> = (0..scopes.len()).map(|n| score(&scopes, n)).collect();
+    let proposals = scopes.into_iter().zip(scores).map(|(scope, score)| Proposal {
+        source: Source::Scope(scope.size),
+        region: scope.region,
+        score,
     });
-    f64::from(regions[n].openness) + GROWTH * growth.min(2.0)
-}
-
-/// The scope with the lowest score whose region is not out of proportion.
-fn likeliest(subject: &Subject<'_>, located: &Located, regions: &[Region]) -> usize {
-    let voxel_mm3 = subject.labels.grid.determinant().abs();
-    let least = GUARD_MM3 / voxel_mm3;
-    let target = subject.counts[usize::from(located.target)] as f64;
-    let most = match (located.sign, located.under) {
-        _ if located.bounds.is_some() => f64::INFINITY,
-        (Sign::Add, 0) => target.max(least),
-        (Sign::Add, under) => {
-            target.max(least).min((subject.counts[usize::from(under)] as f64 / 2.0).max(least))
-        }
-        (Sign::Remove, _) => (target / 2.0).max(least),
-    };
-    let allowed = (0..regions.len()).filter(|&n| regions[n].voxels as f64 <= most);
-    allowed.min_by(|&a, &b| score(regions, a).total_cmp(&score(regions, b))).unwrap_or(0)
+    Ok(gathered(subject, &scene, located, proposals.collect(), chosen))
 }
 
 /// The scopes' regions and what else could be meant, by size, without repetitions.

@@ -35,6 +35,30 @@ impl State {
     }
 }
 
+/// What it costs to part neighbours, and what a gain is worth, in whole units of capacity.
+pub(crate) struct Weights {
+    along: [f32; 3],
+    noise: f32,
+}
+
+impl Weights {
+    /// For cells so many millimetres apart along i, j, k.
+    pub(crate) fn new(spacing: [f32; 3], noise: f32) -> Weights {
+        let mean = spacing.iter().sum::<f32>() / 3.0;
+        Weights { along: spacing.map(|spacing| SMOOTHNESS * UNITS * (mean / spacing)), noise }
+    }
+
+    /// To part neighbours along -i, +i, -j, +j, -k or +k whose intensities differ by `difference`.
+    pub(crate) fn between(&self, direction: usize, difference: f32, same_label: bool) -> i32 {
+        let weight = self.along[direction / 2] * alike(difference, self.noise);
+        (if same_label { weight } else { weight * KNOWN_BOUNDARY }).round() as i32
+    }
+
+    pub(crate) fn gain(&self, gain: f32) -> i32 {
+        (gain * UNITS).round() as i32
+    }
+}
+
 /// Which free cells flip so that the sum over open cells of `gain`, less what the new boundary costs, is greatest.
 pub(crate) fn cut(block: &Block, noise: f32, states: &[State], gain: impl Fn(usize) -> f32) -> Vec<bool> {
     let nodes: Vec<usize> = block.inner().filter(|&cell| states[cell] == State::Open).collect();
@@ -42,27 +66,22 @@ pub(crate) fn cut(block: &Block, noise: f32, states: &[State], gain: impl Fn(usi
     for (n, &cell) in nodes.iter().enumerate() {
         numbers[cell] = n as u32;
     }
-    let mean = block.spacing.iter().sum::<f32>() / 3.0;
-    let weights = block.spacing.map(|spacing| SMOOTHNESS * UNITS * (mean / spacing));
+    let weights = Weights::new(block.spacing, noise);
     let mut graph = Graph {
         terminals: Vec::with_capacity(nodes.len()),
         neighbors: Vec::with_capacity(nodes.len()),
         capacities: Vec::with_capacity(nodes.len()),
     };
     for &cell in &nodes {
-        let mut terminal = (gain(cell) * UNITS).round() as i32;
+        let mut terminal = weights.gain(gain(cell));
         let mut neighbors = [NOBODY; 6];
         let mut capacities = [0; 6];
         for (direction, neighbor) in block.around(cell).into_iter().enumerate() {
             if states[neighbor] == State::Nothing {
                 continue;
             }
-            let mut weight =
-                weights[direction / 2] * alike(block.values[cell] - block.values[neighbor], noise);
-            if block.labels[cell] != block.labels[neighbor] {
-                weight *= KNOWN_BOUNDARY;
-            }
-            let weight = weight.round() as i32;
+            let same = block.labels[cell] == block.labels[neighbor];
+            let weight = weights.between(direction, block.values[cell] - block.values[neighbor], same);
             match states[neighbor] {
                 State::Open => (neighbors[direction], capacities[direction]) = (numbers[neighbor], weight),
                 State::Flip => terminal += weight,
@@ -101,34 +120,4 @@ pub(crate) fn connected(block: &Block, flipped: &[bool], seeds: &[usize], throug
         }
     }
     seen.iter().zip(flipped).map(|(&seen, &flipped)| seen && flipped).collect()
-}
-
-/// Cells within `steps` faces of the boundary of `flipped`, on either side of it.
-pub(crate) fn band(block: &Block, flipped: &[bool], steps: usize) -> Vec<bool> {
-    let mut band = vec![false; flipped.len()];
-    let mut front = Vec::new();
-    for cell in block.inner() {
-        if block.around(cell).iter().any(|&n| flipped[n] != flipped[cell] && block.roles[n] != Role::Outside)
-        {
-            band[cell] = true;
-            front.push(cell);
-        }
-    }
-    let margin = |cell: usize| {
-        let at = block.at(cell);
-        (0..3).any(|a| at[a] == 0 || at[a] + 1 == block.size[a])
-    };
-    for _ in 1..steps {
-        let mut next = Vec::new();
-        for cell in front {
-            for neighbor in block.around(cell) {
-                if !band[neighbor] && !margin(neighbor) {
-                    band[neighbor] = true;
-                    next.push(neighbor);
-                }
-            }
-        }
-        front = next;
-    }
-    band
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use imaging::Volume;
-use ndarray::Axis;
+use ndarray::{Array3, Axis};
 use rayon::prelude::*;
+
+use crate::level::factor;
 
 /// Width of the window after scaling. The weights of the method were found on Hounsfield units from -200 to 400, so
 /// every other image is brought to the same width.
@@ -40,6 +42,8 @@ pub struct Image {
     greatest: f32,
     scale: f32,
     noise: f32,
+    /// Means of blocks of so many voxels along i, j, k, for large scopes in fine images.
+    coarse: Option<([usize; 3], Arc<Array3<f32>>)>,
 }
 
 impl Image {
@@ -51,8 +55,12 @@ impl Image {
             Intensity::Arbitrary => percentiles(&volume).unwrap_or((0.0, 1.0)),
         };
         let scale = WIDTH / (greatest - least).max(f32::MIN_POSITIVE);
-        let mut image = Image { volume, least, greatest, scale, noise: 1.0 };
+        let mut image = Image { volume, least, greatest, scale, noise: 1.0, coarse: None };
         image.noise = image.wavering();
+        let factor = factor(f64::INFINITY, image.volume.grid.spacing());
+        if factor != [1; 3] {
+            image.coarse = Some((factor, Arc::new(image.means(factor))));
+        }
         image
     }
 
@@ -72,6 +80,30 @@ impl Image {
     #[must_use]
     pub fn windowed(&self, value: f32) -> f32 {
         (value.max(self.least).min(self.greatest) - self.least) * self.scale
+    }
+
+    /// Means on the window's scale of blocks of so many voxels, the first at the image's first voxel, `[[k, j, i]]`; if
+    /// they are kept.
+    pub(crate) fn coarse(&self, factor: [usize; 3]) -> Option<&Array3<f32>> {
+        self.coarse.as_ref().filter(|(kept, _)| *kept == factor).map(|(_, means)| means.as_ref())
+    }
+
+    fn means(&self, factor: [usize; 3]) -> Array3<f32> {
+        let size = self.volume.grid.size;
+        let [ni, nj, nk]: [usize; 3] = std::array::from_fn(|a| size[a].div_ceil(factor[a]));
+        let mut means = Array3::zeros((nk, nj, ni));
+        means.outer_iter_mut().into_par_iter().enumerate().for_each(|(k, mut plane)| {
+            let mut count = ndarray::Array2::<f32>::zeros((nj, ni));
+            let planes = k * factor[2]..((k + 1) * factor[2]).min(size[2]);
+            for voxels in planes.map(|k| self.volume.voxels.index_axis(Axis(0), k)) {
+                for ((j, i), &value) in voxels.indexed_iter() {
+                    plane[[j / factor[1], i / factor[0]]] += self.windowed(value);
+                    count[[j / factor[1], i / factor[0]]] += 1.0;
+                }
+            }
+            plane /= &count;
+        });
+        means
     }
 
     /// Twice the robust spread of differences between neighbours along i, and never under 5: structures must differ
@@ -128,7 +160,6 @@ fn quantile(counts: &[u64], share: f64) -> usize {
 mod tests {
     use super::*;
     use imaging::Grid;
-    use ndarray::Array3;
 
     fn ramp(step: f32, offset: f32) -> Arc<Volume> {
         let voxels = Array3::from_shape_fn((2, 3, 101), |(_, _, i)| offset + i as f32 * step);

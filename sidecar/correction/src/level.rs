@@ -4,9 +4,10 @@ use imaging::IndexBox;
 
 use crate::appearance::{Appearance, Histogram};
 use crate::block::{Block, Role, Scene};
-use crate::cut::{State, band, connected, cut};
+use crate::cut::{State, connected, cut};
 use crate::geodesic::geodesic;
 use crate::prompt::Sign;
+use crate::refine::Coarse;
 use crate::region::{Region, round_about};
 
 /// What the distance from the click is worth at the click; nothing at the scope's size, and against a flip beyond.
@@ -19,7 +20,7 @@ const REACH: f32 = 2.4;
 const BOX: f64 = 2.5;
 /// Scopes from this size in mm are first solved at about [`COARSE_MM`], those from the second at [`MIDDLE_MM`].
 const COARSE_FROM_MM: f64 = 20.0;
-const MIDDLE_FROM_MM: f64 = 10.0;
+const MIDDLE_FROM_MM: f64 = 8.0;
 const COARSE_MM: f64 = 3.0;
 const MIDDLE_MM: f64 = 1.5;
 
@@ -43,12 +44,31 @@ pub(crate) fn reach_of(scope: f64, scene: &Scene<'_>, seeds: &[[usize; 3]]) -> I
     round_about(seeds.iter().copied()).grown(spacing.map(|spacing| (half / spacing).ceil() as usize), grid)
 }
 
+/// Where a scope would shrink to the click, all within this share of it, or so many cells, flips.
+const HELD: f32 = 0.5;
+const HELD_CELLS: f32 = 2.2;
+/// It shrinks to the click when it holds less than one in so many of those.
+const SHRUNK: usize = 8;
+
+/// What a scope must hold, and what it may.
+#[derive(Debug, Default)]
+struct Task<'a> {
+    /// What flipped in the scope before.
+    before: Option<&'a Region>,
+    /// Nothing flips beyond this.
+    within: Option<&'a Region>,
+    /// All that is this near by the easiest way flips, in millimetres.
+    held: f32,
+}
+
 /// Scopes that share a resolution.
 pub(crate) struct Level<'a> {
     scene: &'a Scene<'a>,
     seeds: &'a [[usize; 3]],
     block: Block,
     distance: Vec<f32>,
+    /// What the easiest way out of the click costs beyond its length, in millimetres: much on a speck of noise.
+    exit: f32,
     smooth: Vec<f32>,
     scopes: Vec<Scope>,
 }
@@ -70,7 +90,8 @@ impl<'a> Level<'a> {
         factor: [usize; 3],
     ) -> Level<'a> {
         let largest = sizes.iter().copied().fold(0.0, f64::max);
-        let part = reach_of(largest, scene, seeds);
+        let mut part = reach_of(largest, scene, seeds);
+        (0..3).for_each(|a| part.start[a] -= part.start[a] % factor[a]);
         let mut block = Block::new(scene, &part, factor);
         let cells = cells_of(&block, seeds);
         for &cell in &cells {
@@ -82,7 +103,8 @@ impl<'a> Level<'a> {
         let mean = block.spacing.iter().sum::<f32>() / 3.0;
         let distance = geodesic(&block, &cells, mean / scene.image.noise(), REACH * largest as f32);
         let smooth = block.smooth();
-        let mut level = Level { scene, seeds, block, distance, smooth, scopes: Vec::new() };
+        let mut level = Level { scene, seeds, block, distance, exit: 0.0, smooth, scopes: Vec::new() };
+        level.exit = level.exit();
         let boxes: Vec<IndexBox> =
             sizes.iter().map(|&size| level.cells_within(&reach_of(size, scene, seeds))).collect();
         let appearances = level.appearances(&boxes);
@@ -91,6 +113,17 @@ impl<'a> Level<'a> {
             .map(|((&size, cells), appearance)| Scope { size: size as f32, cells, appearance })
             .collect();
         level
+    }
+
+    /// What the easiest way out of a click amid free cells costs beyond its length.
+    fn exit(&self) -> f32 {
+        if self.depth() < f64::from(HELD_CELLS * self.coarsest()) {
+            return 0.0;
+        }
+        let ways = self.distance.iter().copied().filter(|&distance| distance > 0.0);
+        let exit =
+            ways.fold(f32::INFINITY, f32::min) - self.block.spacing.into_iter().fold(f32::INFINITY, f32::min);
+        if exit.is_finite() { exit.max(0.0) } else { 0.0 }
     }
 
     /// The cells of a box of voxels, without those on a face that is not the image's border.
@@ -147,16 +180,93 @@ impl<'a> Level<'a> {
         self.block.around(cell).iter().all(|&neighbor| self.block.roles[neighbor] == Role::Done)
     }
 
-    /// What flips in scope `n`, which holds at least what flipped in the one before.
-    pub(crate) fn solve(&self, n: usize, before: Option<&Region>) -> Region {
+    /// What flips in scope `n`, which holds at least what flipped in the one before; and whether that is more than
+    /// the click: where no edge holds it, the cheapest boundary is the shortest.
+    pub(crate) fn solve(&self, n: usize, before: Option<&Region>) -> (Region, bool) {
+        let task = Task { before, ..Task::default() };
+        let flipped = self.flipped(n, &task);
+        let near = self.held(n) as f32 + self.exit;
+        let (mut could, mut does) = (0, 0);
+        for cell in self.block.inner().filter(|&cell| self.distance[cell] <= near) {
+            could += 1;
+            does += usize::from(flipped[cell]);
+        }
+        (self.sharpened(n, &flipped, &task), does * SHRUNK >= could)
+    }
+
+    /// What flips in scope `n`, within `within`, when all that is at most `held` millimetres away does.
+    pub(crate) fn hold(
+        &self,
+        n: usize,
+        held: f64,
+        before: Option<&Region>,
+        within: Option<&Region>,
+    ) -> Region {
+        let task = Task { before, within, held: held as f32 + self.exit };
+        self.sharpened(n, &self.flipped(n, &task), &task)
+    }
+
+    /// Millimetres within which all flips where scope `n` would shrink to the click.
+    pub(crate) fn held(&self, n: usize) -> f64 {
+        f64::from((HELD * self.scopes[n].size).max(HELD_CELLS * self.coarsest()))
+    }
+
+    /// Millimetres to a neighbour.
+    pub(crate) fn least(&self) -> f64 {
+        1.05 * f64::from(self.coarsest())
+    }
+
+    fn coarsest(&self) -> f32 {
+        self.block.spacing.into_iter().fold(0.0, f32::max)
+    }
+
+    /// Millimetres from the first seed to the nearest cell that cannot flip; 0 without seeds.
+    pub(crate) fn depth(&self) -> f64 {
+        let block = &self.block;
+        let Some(center) = self.seeds.first().and_then(|&seed| block.cell(seed)).map(|cell| block.at(cell))
+        else {
+            return 0.0;
+        };
+        let square = |cell: usize| {
+            let at = block.at(cell);
+            (0..3).map(|a| ((at[a] as f32 - center[a] as f32) * block.spacing[a]).powi(2)).sum::<f32>()
+        };
+        let closed = block.inner().filter(|&cell| block.roles[cell] != Role::Free);
+        f64::from(closed.map(square).fold(f32::INFINITY, f32::min).sqrt())
+    }
+
+    fn sharpened(&self, n: usize, flipped: &[bool], task: &Task<'_>) -> Region {
+        if self.block.factor == [1; 3] {
+            return Region::new(&self.block, flipped, self.scene.image.noise());
+        }
+        let scope = &self.scopes[n];
+        let coarse = Coarse {
+            scene: self.scene,
+            block: &self.block,
+            flipped,
+            seeds: self.seeds,
+            before: task.before,
+            within: task.within,
+            easy: &|cell| task.held > 0.0 && self.distance[cell] <= task.held,
+            gain: &|cell, value| self.gain(scope, cell, value),
+        };
+        coarse.sharpened()
+    }
+
+    /// The cells that flip in scope `n` and hang together with the click.
+    fn flipped(&self, n: usize, task: &Task<'_>) -> Vec<bool> {
         let (block, scope) = (&self.block, &self.scopes[n]);
         let noise = self.scene.image.noise();
-        let forced = self.forced(before);
+        let forced = self.held_by(task.before);
+        let within = task.within.map(|within| self.held_by(Some(within)));
         let mut states: Vec<State> = block.roles.iter().map(|&role| State::of(role)).collect();
         for cell in block.inner().filter(|&cell| block.roles[cell] == Role::Free) {
             let at = block.at(cell);
             let distance = self.distance[cell];
-            if forced[cell] || distance == 0.0 {
+            if within.as_ref().is_some_and(|within| !within[cell]) && distance > 0.0 {
+                continue;
+            }
+            if forced[cell] || distance <= task.held {
                 states[cell] = State::Flip;
             } else if distance <= REACH * scope.size
                 && (0..3).all(|a| (scope.cells.start[a]..scope.cells.end[a]).contains(&at[a]))
@@ -166,60 +276,20 @@ impl<'a> Level<'a> {
         }
         let flipped = cut(block, noise, &states, |cell| self.gain(scope, cell, self.smooth[cell]));
         let through_done = self.scene.sign == Sign::Add;
-        let flipped = connected(block, &flipped, &cells_of(block, self.seeds), through_done);
-        if block.factor == [1; 3] {
-            return Region::new(block, &flipped, noise);
-        }
-        self.refine(scope, &flipped, before)
+        connected(block, &flipped, &cells_of(block, self.seeds), through_done)
     }
 
-    /// Cells of which the scope before flipped at least half.
-    fn forced(&self, before: Option<&Region>) -> Vec<bool> {
-        let mut voxels = vec![0u16; self.block.roles.len()];
-        for voxel in before.iter().flat_map(|before| before.iter()) {
-            if let Some(cell) = self.block.cell(voxel) {
-                voxels[cell] += 1;
-            }
-        }
+    /// Cells of which a region holds at least half.
+    fn held_by(&self, region: Option<&Region>) -> Vec<bool> {
+        let Some(region) = region else { return vec![false; self.block.roles.len()] };
         let half = self.block.factor.iter().product::<usize>().div_ceil(2) as u16;
-        voxels.into_iter().map(|voxels| voxels >= half).collect()
+        region.counts(&self.block).into_iter().map(|voxels| voxels >= half).collect()
     }
 
     /// What it is worth to flip a cell, judged by intensity and distance.
     fn gain(&self, scope: &Scope, cell: usize, value: f32) -> f32 {
         let nearness = NEARNESS * (1.0 - self.distance[cell] / scope.size);
         (scope.appearance.of(value) + nearness).clamp(-LIMIT, LIMIT)
-    }
-
-    /// Solves again at full resolution, near the boundary that the coarse solution found.
-    fn refine(&self, scope: &Scope, coarse: &[bool], before: Option<&Region>) -> Region {
-        let (scene, noise) = (self.scene, self.scene.image.noise());
-        let block = &self.block;
-        let cells = block.inner().filter(|&cell| coarse[cell]).map(|cell| block.voxel(cell));
-        let found = round_about(cells.chain(self.seeds.iter().copied()));
-        let found = before.map_or(found, |before| found.union(&before.part));
-        let part = found.grown(block.factor.map(|factor| 2 * factor + 2), &scene.labels.grid);
-        let mut fine = Block::new(scene, &part, [1; 3]);
-        let seeds = cells_of(&fine, self.seeds);
-        seeds.iter().for_each(|&seed| fine.roles[seed] = Role::Free);
-        let above: Vec<Option<usize>> =
-            (0..fine.roles.len()).map(|cell| block.cell(fine.voxel_or_margin(cell)?)).collect();
-        let guess: Vec<bool> = above.iter().map(|above| above.is_some_and(|above| coarse[above])).collect();
-        let steps = block.factor.into_iter().fold(1, usize::max) + 1;
-        let near = band(&fine, &guess, steps);
-        let smooth = fine.smooth();
-        let mut states: Vec<State> = fine.roles.iter().map(|&role| State::of(role)).collect();
-        for cell in fine.inner().filter(|&cell| fine.roles[cell] == Role::Free) {
-            if before.is_some_and(|before| before.holds(fine.voxel(cell))) || (guess[cell] && !near[cell]) {
-                states[cell] = State::Flip;
-            } else if near[cell] && above[cell].is_some() {
-                states[cell] = State::Open;
-            }
-        }
-        seeds.iter().for_each(|&seed| states[seed] = State::Flip);
-        let gain = |cell: usize| above[cell].map_or(-LIMIT, |above| self.gain(scope, above, smooth[cell]));
-        let flipped = cut(&fine, noise, &states, gain);
-        Region::new(&fine, &connected(&fine, &flipped, &seeds, scene.sign == Sign::Add), noise)
     }
 }
 

@@ -23,6 +23,7 @@
 
 mod appearance;
 mod block;
+mod choice;
 mod correct;
 mod cut;
 mod delta;
@@ -35,8 +36,10 @@ mod level;
 mod maxflow;
 mod more;
 mod prompt;
+mod refine;
 mod region;
 mod runner_up;
+mod scopes;
 mod session;
 mod suspicious;
 #[cfg(test)]

@@ -52,6 +52,29 @@ impl Region {
         Region { part, inside, voxels, openness: 0.0 }
     }
 
+    /// No voxel of a box, yet.
+    pub(crate) fn empty(part: IndexBox) -> Region {
+        Region { part, inside: vec![false; part.size().iter().product()], voxels: 0, openness: 0.0 }
+    }
+
+    /// Takes in a voxel of the box that it does not hold yet.
+    pub(crate) fn add(&mut self, voxel: [usize; 3]) {
+        let place = self.place(voxel);
+        self.inside[place] = true;
+        self.voxels += 1;
+    }
+
+    /// How many voxels of each cell of a block it holds.
+    pub(crate) fn counts(&self, block: &Block) -> Vec<u16> {
+        let mut voxels = vec![0u16; block.roles.len()];
+        for voxel in self.iter() {
+            if let Some(cell) = block.cell(voxel) {
+                voxels[cell] += 1;
+            }
+        }
+        voxels
+    }
+
     fn place(&self, voxel: [usize; 3]) -> usize {
         let size = self.part.size();
         let at: [usize; 3] = std::array::from_fn(|a| voxel[a] - self.part.start[a]);
@@ -67,10 +90,13 @@ impl Region {
     /// The voxels that would flip, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = [usize; 3]> + '_ {
         let (start, size) = (self.part.start, self.part.size());
-        let places = self.inside.iter().enumerate().filter(|(_, inside)| **inside);
-        places.map(move |(n, _)| {
-            let row = n / size[0];
-            [start[0] + n % size[0], start[1] + row % size[1], start[2] + row / size[1]]
+        let rows = self.inside.chunks_exact(size[0].max(1)).enumerate();
+        // Most rows are empty: they are passed over as a whole.
+        let rows = rows.filter(|(_, row)| row.iter().fold(false, |any, &inside| any | inside));
+        rows.flat_map(move |(row, inside)| {
+            let (j, k) = (start[1] + row % size[1], start[2] + row / size[1]);
+            let inside = inside.iter().enumerate().filter(|(_, inside)| **inside);
+            inside.map(move |(i, _)| [start[0] + i, j, k])
         })
     }
 

@@ -131,6 +131,89 @@ fn threads_change_nothing() {
     assert_eq!(with(1), with(7));
 }
 
+/// A bright ball of 17 mm in voxels of 0.8 mm, of which `is_known` knows a part as label 1; 2 lies beside it.
+fn fine_patient(is_known: impl Fn([usize; 3]) -> bool) -> (Image, LabelMap) {
+    let grid = Grid::aligned([70, 66, 64], [0.8; 3]);
+    let mut labels = LabelMap::background(&grid);
+    let mut voxels = Array3::zeros(grid.shape());
+    for ((k, j, i), value) in voxels.indexed_iter_mut() {
+        let noise = ((i * 7 + j * 13 + k * 29) % 11) as f32 - 5.0;
+        let inside = is_in_ball([i, j, k]);
+        *value = if inside { 120.0 } else { 0.0 } + noise;
+        labels.labels[[k, j, i]] = match (inside, is_known([i, j, k])) {
+            (true, true) => 1,
+            (false, _) if i > 62 => 2,
+            _ => 0,
+        };
+    }
+    (Image::new(Arc::new(Volume { grid, voxels }), Intensity::Hounsfield), labels)
+}
+
+fn is_in_ball(voxel: [usize; 3]) -> bool {
+    (0..3).map(|a| (voxel[a] as f64 - [33.0, 33.0, 31.0][a]).powi(2)).sum::<f64>() < 21.0 * 21.0
+}
+
+#[test]
+fn fine_images_are_solved_coarsely_first_and_no_law_is_broken() {
+    let (image, labels) = fine_patient(|[i, ..]| i < 30);
+    let prompt = Prompt::click(world(&labels, [42, 33, 31]), Sign::Add, Some(1));
+    let earlier = [[40, 33, 31], [50, 20, 31]];
+    let counts = labels.counts();
+    let limits = Limits::default();
+    let subject = Subject {
+        image: &image,
+        labels: &labels,
+        counts: &counts,
+        limits: &limits,
+        opposite: &earlier,
+        runner_up: None,
+    };
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| correct(&subject, &prompt, &Progress::silent()).unwrap())
+    };
+    let answer = with(1);
+    assert_eq!(answer, with(7));
+    let mut smaller: Vec<[usize; 3]> = Vec::new();
+    for candidate in &answer.candidates {
+        let voxels: Vec<[usize; 3]> = candidate.delta.iter().map(|(voxel, ..)| voxel).collect();
+        assert!(smaller.iter().all(|voxel| voxels.contains(voxel)), "scopes hold one another");
+        assert!(earlier.iter().all(|voxel| !voxels.contains(voxel)), "an earlier prompt stands");
+        assert!(candidate.delta.iter().all(|(_, from, to)| (from, to) == (0, 1)));
+        smaller = voxels;
+    }
+    let mut mended = labels.clone();
+    answer.best().unwrap().delta.apply(&mut mended).unwrap();
+    let wrong =
+        mended.labels.indexed_iter().filter(|((k, j, i), label)| (**label == 1) != is_in_ball([*i, *j, *k]));
+    let wrong = wrong.count();
+    let missing = labels.labels.indexed_iter().filter(|((k, j, i), l)| is_in_ball([*i, *j, *k]) && **l == 0);
+    assert!(20 * wrong < missing.count(), "{wrong} voxels are wrong");
+}
+
+#[test]
+fn one_click_finds_a_structure_that_was_missed() {
+    let (image, labels) = fine_patient(|_| false);
+    let prompt = Prompt::click(world(&labels, [31, 34, 30]), Sign::Add, Some(1));
+    let answer = answer(&image, &labels, &Limits::default(), &prompt).unwrap();
+    let found: Vec<bool> = answer.best().unwrap().delta.iter().map(|(voxel, ..)| is_in_ball(voxel)).collect();
+    let right = found.iter().filter(|right| **right).count();
+    assert!(right > 36_000 && found.len() - right < 600, "{right} of {} are right", found.len());
+}
+
+#[test]
+fn where_no_edge_holds_a_click_the_wheel_offers_balls() {
+    let grid = Grid::aligned([40, 40, 40], [2.0; 3]);
+    let labels = LabelMap::background(&grid);
+    let noise = |(k, j, i): (usize, usize, usize)| ((i * 7 + j * 13 + k * 29) % 11) as f32 - 5.0;
+    let voxels = Array3::from_shape_fn(grid.shape(), noise);
+    let image = Image::new(Arc::new(Volume { grid, voxels }), Intensity::Hounsfield);
+    let prompt = Prompt::click(world(&labels, [20, 20, 20]), Sign::Add, Some(1));
+    let answer = answer(&image, &labels, &Limits::default(), &prompt).unwrap();
+    let voxels: Vec<u64> = answer.candidates.iter().map(|candidate| candidate.voxels).collect();
+    assert!(voxels.len() > 2 && voxels[0] > 5 && voxels.is_sorted(), "{voxels:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
