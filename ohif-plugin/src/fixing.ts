@@ -281,8 +281,11 @@ export class Fixing {
   }
 
   private key(event: KeyboardEvent): void {
-    const isTyping = (event.composedPath()[0] as Element | undefined)?.matches?.('input, textarea, select');
+    const at = event.composedPath()[0] as Element | undefined;
+    const isTyping = at?.matches?.('input, textarea, select');
     if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+    // Whoever goes through buttons by keys goes on.
+    if (event.key === 'Tab' && (this.session.candidates.length < 2 || at?.matches?.('button, a'))) return;
     const label = this.target ?? this.session.label;
     const locked = this.session.structures.find(({ value }) => value === label)?.locked ?? false;
     const does: Record<string, (() => void) | undefined> = {
