@@ -19,6 +19,7 @@ mod runner_up;
 mod runtime;
 mod scores;
 mod segment;
+mod shift;
 mod store;
 pub mod task;
 mod thirds;

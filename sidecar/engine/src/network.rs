@@ -26,3 +26,13 @@ pub trait Network: Send {
         let _ = progress;
     }
 }
+
+impl Network for Box<dyn Network> {
+    fn run(&mut self, patch: &[f32], take: &mut TakeScores<'_>) -> Result<()> {
+        (**self).run(patch, take)
+    }
+
+    fn watch(&mut self, progress: &Progress) {
+        (**self).watch(progress);
+    }
+}

@@ -55,6 +55,10 @@ pub struct SegmentOptions {
     /// Keep what the networks would have said second, for corrections. Two bytes a voxel more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keep_runner_up: bool,
+    /// The probability above which a voxel is foreground, in (0, 1): sensitivity against specificity. One half, or
+    /// what wins, when none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
 }
 
 impl Default for SegmentOptions {
@@ -71,6 +75,7 @@ impl Default for SegmentOptions {
             force_split: false,
             remove_small_mm3: None,
             keep_runner_up: false,
+            threshold: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::options::Mode;
 use crate::preprocess::{Prepared, prepare};
 use crate::runner_up::Doubt;
 use crate::scores::scores;
+use crate::shift::Shifted;
 use crate::window::Window;
 use crate::{Error, Network, Result};
 
@@ -23,11 +24,14 @@ pub struct PredictOptions {
     /// Interpolate scores class by class around where it won (TotalSegmentator's `-ho`), not everywhere. Costs the
     /// memory of all scores at the network's resolution. No effect where nothing is resampled.
     pub higher_order: bool,
+    /// The probability above which a voxel is foreground; what wins when none. With one structure exactly that; with
+    /// several each one's odds against the background are shifted alike.
+    pub threshold: Option<f64>,
 }
 
 impl Default for PredictOptions {
     fn default() -> PredictOptions {
-        PredictOptions { step: 0.5, mode: Mode::Compatible, higher_order: false }
+        PredictOptions { step: 0.5, mode: Mode::Compatible, higher_order: false, threshold: None }
     }
 }
 
@@ -93,9 +97,10 @@ pub(crate) fn run(
     let is_doubted = doubts.is_some() && matches!(plan.outputs, Outputs::Classes { .. });
     let mut doubt = is_doubted.then(|| Doubt::new(prepared.grid()));
     let precise = channels.first().map(|first| &first.grid).filter(|_| options.mode == Mode::Precise);
+    let mut networks = Shifted::all(networks, plan, options.threshold);
     let labels = if let Some(target) = target.or(precise) {
         let mut onto = Onto::new(&prepared.grid(), target, &plan.outputs);
-        scores::<f32>(&prepared.data, &window, classes, networks, progress, |first, rows| {
+        scores::<f32>(&prepared.data, &window, classes, &mut networks, progress, |first, rows| {
             doubt.iter_mut().for_each(|doubt| doubt.take(first, rows, classes));
             onto.take(first, rows);
             Ok(())
@@ -104,7 +109,7 @@ pub(crate) fn run(
         onto.finish()
     } else {
         let mut export = Export::new(&prepared, plan, options.higher_order)?;
-        scores::<f16>(&prepared.data, &window, classes, networks, progress, |first, rows| {
+        scores::<f16>(&prepared.data, &window, classes, &mut networks, progress, |first, rows| {
             doubt.iter_mut().for_each(|doubt| doubt.take(first, rows, classes));
             export.take(first, rows);
             Ok(())

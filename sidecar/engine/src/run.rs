@@ -185,10 +185,10 @@ impl<'a> Run<'a> {
         Cow::Owned(image)
     }
 
-    /// Runs every part over `image` and paints the answers into one label map: on the image's grid, or in precise
-    /// mode on `target`.
-    pub(crate) fn predict_parts(&mut self, image: &Volume, target: Option<&Grid>) -> Result<LabelMap> {
-        let mut labels = LabelMap::background(target.unwrap_or(&image.grid));
+    /// Runs every part over the channels and paints the answers into one label map: on their grid, or in precise mode
+    /// on `target`.
+    pub(crate) fn predict_parts(&mut self, channels: &[Volume], target: Option<&Grid>) -> Result<LabelMap> {
+        let mut labels = LabelMap::background(target.unwrap_or(&channels[0].grid));
         for part in self.parts() {
             self.stage("loading the model")?;
             let mut model = self.engine.open(&part.weights, &part.folds, self.progress)?;
@@ -197,8 +197,8 @@ impl<'a> Run<'a> {
                 step: self.mode.step,
                 mode: self.options.mode,
                 higher_order: self.options.upsampling == Upsampling::Scores,
+                threshold: self.options.threshold,
             };
-            let channels = std::slice::from_ref(image);
             let asked = Asked { channels, target, plan: &model.plan, options: &options };
             let mut doubts = self.options.keep_runner_up.then(Vec::new);
             let found = predict::run(&asked, &mut model.networks, doubts.as_mut(), self.progress)?;

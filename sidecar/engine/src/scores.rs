@@ -54,7 +54,7 @@ pub(crate) fn scores<S: Score>(
     data: &Array4<f32>,
     window: &Window,
     classes: usize,
-    networks: &mut [Box<dyn Network>],
+    networks: &mut [impl Network],
     progress: &Progress,
     mut take: impl FnMut(usize, &mut [Vec<S>]) -> Result<()>,
 ) -> Result<()> {

@@ -1,5 +1,7 @@
 //! The heart: one volume in, one segmentation out. Read [`Engine::segment`] first; every other file serves it.
 
+use std::borrow::Cow;
+
 use imaging::{LabelMap, Orientation, Progress, Reorientation, Segmentation, Volume};
 
 use crate::engine::Engine;
@@ -8,7 +10,7 @@ use crate::postprocess::postprocess;
 use crate::run::Run;
 use crate::runner_up::RunnerUp;
 use crate::task::Task;
-use crate::{Result, thirds};
+use crate::{Error, Result, thirds};
 
 /// A segmentation and how it was made.
 #[derive(Debug)]
@@ -37,12 +39,36 @@ impl Engine {
         options: &SegmentOptions,
         progress: &Progress,
     ) -> Result<Outcome> {
+        self.segment_channels(std::slice::from_ref(volume), task, options, progress)
+    }
+
+    /// As [`Engine::segment`], for models of several channels: images on one grid, in the order that
+    /// [`Task::channels`] names them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::segment`]; [`crate::Error::Channels`] and [`crate::Error::ChannelGrid`] when the images are not
+    /// those of the task.
+    pub fn segment_channels(
+        &self,
+        channels: &[Volume],
+        task: &Task,
+        options: &SegmentOptions,
+        progress: &Progress,
+    ) -> Result<Outcome> {
+        let expected = task.channels.len().max(1);
+        let (Some(volume), true) = (channels.first(), channels.len() == expected) else {
+            return Err(Error::Channels { found: channels.len(), expected });
+        };
+        if let Some(channel) = channels.iter().position(|channel| !channel.grid.matches(&volume.grid, 0.01)) {
+            return Err(Error::ChannelGrid { channel });
+        }
         let mut run = Run::new(self, task, options, progress)?;
         let mut labels = LabelMap::background(&volume.grid);
         let rough = run.rough_segmentation(volume)?;
         if let Some(region) = run.region(&volume.grid, rough.as_ref())? {
-            let image = run.cropped(volume, &region);
-            let (found, runner_up) = segment_box(&mut run, &image)?;
+            let images: Vec<_> = channels.iter().map(|channel| run.cropped(channel, &region)).collect();
+            let (found, runner_up) = segment_box(&mut run, &images)?;
             labels = found.pasted(&volume.grid, region.start);
             if let Some(runner_up) = runner_up {
                 run.keep(runner_up, &volume.grid, region.start);
@@ -53,21 +79,24 @@ impl Engine {
     }
 }
 
-/// Labels of `image` on its own grid, and what came second: to the model's grid, through the networks, and back.
-fn segment_box(run: &mut Run<'_>, image: &Volume) -> Result<(LabelMap, Option<RunnerUp>)> {
+/// Labels of the images on their own grid, and what came second: to the model's grid, through the networks, and back.
+fn segment_box(run: &mut Run<'_>, images: &[Cow<'_, Volume>]) -> Result<(LabelMap, Option<RunnerUp>)> {
     run.stage("resampling")?;
-    let turn = Reorientation::new(&image.grid, Orientation::RAS);
-    let mut canonical = turn.volume(image);
+    let grid = &images[0].grid;
+    let turn = Reorientation::new(grid, Orientation::RAS);
+    let mut canonical: Vec<Volume> = images.iter().map(|image| turn.volume(image)).collect();
     if let Some(spacing) = run.spacing() {
-        canonical = canonical.resampled(spacing, run.interpolation())?;
+        for channel in &mut canonical {
+            *channel = channel.resampled(spacing, run.interpolation())?;
+        }
     }
     if run.options.mode == Mode::Precise {
-        let mut labels = run.predict_parts(&canonical, Some(&image.grid))?;
+        let mut labels = run.predict_parts(&canonical, Some(grid))?;
         postprocess(&mut labels, run.task, run.options.remove_small_mm3);
         let runner_up = run.second_choice(&labels);
         return Ok((labels, runner_up));
     }
-    let mut labels = thirds::predict(run, canonical)?;
+    let mut labels = thirds::predict(run, &canonical)?;
     run.stage("cleaning up")?;
     postprocess(&mut labels, run.task, run.options.remove_small_mm3);
     run.stage("resampling back")?;

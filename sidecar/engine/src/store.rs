@@ -154,11 +154,11 @@ impl ModelStore {
             let published =
                 dataset_number(id).is_some_and(|number| catalogue::weights().contains_key(&number));
             if !published && !tasks.iter().any(|task| task.id == id) {
-                tasks.push(Task::of_model(
-                    id,
-                    &header.plan,
-                    header.source.licence.as_deref().unwrap_or("unknown"),
-                ));
+                let licence = header.source.licence.as_deref().unwrap_or("unknown");
+                let mut task = Task::of_model(id, &header.plan, licence);
+                let purpose = header.source.card.as_ref().and_then(|card| card["purpose"].as_str());
+                task.caution = purpose.unwrap_or_default().to_owned();
+                tasks.push(task);
             }
         }
         tasks
@@ -184,15 +184,9 @@ impl ModelStore {
         let mut model = nnunet::import(path, &nnunet::ImportOptions::default(), progress)?;
         let dataset = model.source.name.split('/').next().unwrap_or(&model.plan.dataset).to_owned();
         let id = request.name.clone().unwrap_or_else(|| dataset.clone());
-        if !is_name(&id) || EMBEDDED.iter().any(|(known, _)| *known == id) {
-            return Err(Error::ModelName { name: id });
-        }
         let published = dataset_number(&id).and_then(|number| licence_of(&number));
         model.source.licence = request.licence.clone().or(published);
-        fs::create_dir_all(&self.root).map_err(Error::folder(&self.root))?;
-        let path = self.root.join(format!("{id}.{ENDING}"));
-        nnunet::save(&model, &path, Precision::Exact)?;
-        installed(&path)
+        self.keep(&id, &model)
     }
 
     /// Reads the weights of a model, converting a folder that was only found.
@@ -219,6 +213,40 @@ impl ModelStore {
                 self.load(&installed, progress)
             }
         }
+    }
+
+    /// A model with all of its weights: to train on from, or to keep in another store.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ModelMissing`]; [`Error::Model`] when the file is damaged.
+    pub fn read(&self, id: &str, progress: &Progress) -> Result<(InstalledModel, Model)> {
+        let model = self.find(id).ok_or_else(|| Error::no_model(id))?;
+        self.load(&model, progress)
+    }
+
+    /// The card of a model that was trained with one.
+    #[must_use]
+    pub fn card(&self, id: &str) -> Option<serde_json::Value> {
+        match self.find(id)?.origin {
+            Origin::Installed(path) => nnunet::describe(&path).ok()?.source.card,
+            _ => None,
+        }
+    }
+
+    /// Keeps a model under `id`, in place of what was there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ModelName`], [`Error::Model`] when it cannot be written.
+    pub fn keep(&self, id: &str, model: &Model) -> Result<InstalledModel> {
+        if !is_name(id) || EMBEDDED.iter().any(|(known, _)| *known == id) {
+            return Err(Error::ModelName { name: id.to_owned() });
+        }
+        fs::create_dir_all(&self.root).map_err(Error::folder(&self.root))?;
+        let path = self.root.join(format!("{id}.{ENDING}"));
+        nnunet::save(model, &path, Precision::Exact)?;
+        installed(&path)
     }
 
     /// Reads all of a model and checks every hash.

@@ -15,6 +15,9 @@ pub struct Task {
     pub title: String,
     /// `CT` or `MR`.
     pub modality: String,
+    /// The images that it takes, in order, where they are several: `DWI`, `ADC`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
     /// Of the weights: an SPDX name, `licensed`, `unreleased` or `unknown`.
     pub licence: String,
     /// What the licence asks for, in a sentence.
@@ -158,6 +161,7 @@ impl Task {
             id: name.to_owned(),
             title: format!("imported nnU-Net model {}", plan.dataset),
             modality: if is_ct { "CT" } else { "MR" }.to_owned(),
+            channels: if plan.channels.len() > 1 { plan.channels.clone() } else { Vec::new() },
             licence: licence.to_owned(),
             terms: String::new(),
             caution: String::new(),

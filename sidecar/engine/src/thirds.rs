@@ -15,15 +15,16 @@ const MOST_VOXELS: usize = 512 * 512 * 900;
 /// Fewer rows than this are never split.
 const FEWEST_ROWS: usize = 200;
 
-/// Labels of a canonical image, on its own grid.
-pub(crate) fn predict(run: &mut Run<'_>, image: Volume) -> Result<LabelMap> {
-    let rows = image.grid.size[2];
-    let large = image.grid.len() > MOST_VOXELS && rows > FEWEST_ROWS && run.parts().len() > 1;
+/// Labels of canonical images on one grid, which may be many, on that grid.
+pub(crate) fn predict(run: &mut Run<'_>, images: &[Volume]) -> Result<LabelMap> {
+    let grid = &images[0].grid;
+    let rows = grid.size[2];
+    let large = grid.len() > MOST_VOXELS && rows > FEWEST_ROWS && run.parts().len() > 1;
     let third = rows / 3;
     if !(large || run.options.force_split) || third <= MARGIN {
-        return run.predict_parts(&image, None);
+        return run.predict_parts(images, None);
     }
-    let mut labels = LabelMap::background(&image.grid);
+    let mut labels = LabelMap::background(grid);
     // Rows that are predicted, and which of them are kept.
     let pieces = [
         (0, third + MARGIN, 0, third),
@@ -31,9 +32,10 @@ pub(crate) fn predict(run: &mut Run<'_>, image: Volume) -> Result<LabelMap> {
         (2 * third + 1 - MARGIN, rows, 2 * third, rows),
     ];
     for (start, end, from, to) in pieces {
-        let rows = IndexBox { start: [0, 0, start], ..IndexBox::whole(&image.grid) };
+        let rows = IndexBox { start: [0, 0, start], ..IndexBox::whole(grid) };
         let rows = IndexBox { end: [rows.end[0], rows.end[1], end], ..rows };
-        let piece = run.predict_parts(&image.cropped(&rows), None)?;
+        let pieces: Vec<Volume> = images.iter().map(|image| image.cropped(&rows)).collect();
+        let piece = run.predict_parts(&pieces, None)?;
         let kept = piece.labels.slice_axis(Axis(0), (from - start..to - start).into());
         labels.labels.slice_axis_mut(Axis(0), (from..to).into()).assign(&kept);
     }

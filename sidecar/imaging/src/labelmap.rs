@@ -90,6 +90,16 @@ impl LabelMap {
         self.labels.par_mapv_inplace(|label| translate[usize::from(label)]);
     }
 
+    /// Clears every voxel where `other`, of the same size, has `label`: such as what nobody reviewed.
+    pub fn clear_where(&mut self, other: &LabelMap, label: u8) {
+        let clear = |(voxel, other): (&mut u8, &u8)| {
+            if *other == label {
+                *voxel = 0;
+            }
+        };
+        self.labels.iter_mut().zip(&other.labels).for_each(clear);
+    }
+
     /// Where the label is one of `wanted`.
     #[must_use]
     pub fn mask(&self, wanted: &[u8]) -> Array3<bool> {

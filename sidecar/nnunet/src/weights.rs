@@ -52,6 +52,9 @@ pub struct Source {
     /// Anything a user should know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The model's card, where it was trained with one: JSON whose form its writer knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<serde_json::Value>,
     /// Kinds of objects that the checkpoints held besides and that were skipped: `pathlib.PosixPath`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,

@@ -148,7 +148,7 @@ impl Case {
     }
 
     fn options(&self, mode: Mode) -> PredictOptions {
-        PredictOptions { step: self.step, mode, higher_order: self.higher_order }
+        PredictOptions { step: self.step, mode, higher_order: self.higher_order, threshold: None }
     }
 
     fn predict(&self, mode: Mode) -> LabelMap {
