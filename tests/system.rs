@@ -13,3 +13,4 @@ mod server;
 mod support;
 mod synth;
 mod tidy;
+mod train;

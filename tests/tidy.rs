@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("trials", &["imaging", "correction"]),
     ("evaluation", &["imaging"]),
     ("stroke", &["imaging"]),
+    ("training", &["nnunet"]),
     ("engine", &["imaging", "nnunet"]),
     (
         "vesalius",
@@ -29,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "trials",
             "evaluation",
             "stroke",
+            "training",
         ],
     ),
     ("system-tests", &["vesalius"]),

@@ -55,6 +55,12 @@ impl Home {
         self.root.join("downloads")
     }
 
+    /// The environment for training, and trainings.
+    #[must_use]
+    pub fn training(&self) -> PathBuf {
+        self.root.join("training")
+    }
+
     /// The settings file.
     #[must_use]
     pub fn settings(&self) -> PathBuf {

@@ -1,13 +1,28 @@
 //! What the user reads: answers on standard output, everything else on standard error.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 
 use crate::{Error, Result};
 
+/// How many commands that are parts of another are under way; the answers of these are nobody's.
+static PARTS: AtomicUsize = AtomicUsize::new(0);
+
+/// Runs a command as a part of another, whose answer is the only one.
+pub(crate) fn without_answers<T>(work: impl FnOnce() -> T) -> T {
+    PARTS.fetch_add(1, Ordering::SeqCst);
+    let done = work();
+    PARTS.fetch_sub(1, Ordering::SeqCst);
+    done
+}
+
 /// Writes one line of the answer.
 pub(crate) fn line(text: &str) -> Result<()> {
+    if PARTS.load(Ordering::SeqCst) > 0 {
+        return Ok(());
+    }
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(Error::Output)
 }

@@ -6,12 +6,14 @@ mod dataset;
 mod device;
 mod doctor;
 mod evaluate;
+mod experiment;
 mod models;
 mod pair;
 mod segment;
 mod serve;
 mod synth;
 mod tasks;
+mod train;
 mod translate;
 
 use std::ffi::OsString;
@@ -68,6 +70,10 @@ enum Command {
     Synth(Box<synth::Arguments>),
     /// Split a study by patient, and make nnU-Net's data sets
     Dataset(dataset::Arguments),
+    /// Train nnU-Net on a data set, and install what it learned
+    Train(Box<train::Arguments>),
+    /// Compare databases, from a manifest to a report
+    Experiment(experiment::Arguments),
     /// Serve viewers on this computer, such as 3D Slicer
     Serve(serve::Arguments),
     /// Pair a web viewer with the server
@@ -162,6 +168,8 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Evaluate(arguments) => evaluate::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Synth(arguments) => synth::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Dataset(arguments) => dataset::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
+        Command::Train(arguments) => train::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
+        Command::Experiment(arguments) => experiment::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Serve(arguments) => serve::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
         Command::Pair(_) => pair::run(&context).map(|()| ExitCode::SUCCESS),
         Command::Clients(arguments) => clients::run(&arguments, &context).map(|()| ExitCode::SUCCESS),
@@ -170,6 +178,23 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     };
     context.display.clear();
     result
+}
+
+/// Runs another command of this program as a part of one; its answers are not printed.
+fn run_quietly(arguments: &[String], context: &Context) -> Result<()> {
+    let line = std::iter::once("vesalius".to_owned()).chain(arguments.iter().cloned()).map(OsString::from);
+    let arguments = match parse(line) {
+        Ok(arguments) => arguments,
+        Err(Unparsed::Clap(error)) => return Err(Error::usage(error.to_string(), "a fault of this program")),
+        Err(Unparsed::Ours(error)) => return Err(error),
+    };
+    output::without_answers(|| match arguments.command {
+        Command::Evaluate(arguments) => evaluate::run(&arguments, context),
+        Command::Synth(arguments) => synth::run(&arguments, context),
+        Command::Dataset(arguments) => dataset::run(&arguments, context),
+        Command::Train(arguments) => train::run(&arguments, context),
+        _ => Err(Error::usage("another command was expected", "a fault of this program")),
+    })
 }
 
 /// Where lines of the log may come from. Other libraries write down what they are given: the web server's, the paths

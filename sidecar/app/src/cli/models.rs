@@ -31,6 +31,11 @@ enum Command {
     Install(InstallArguments),
     /// Import an nnU-Net results folder, or a zip of one
     Import(ImportArguments),
+    /// Print the card of a model that was trained here: data, settings, seeds, what it reached
+    Card {
+        /// Name, as `vesalius models list` shows it
+        id: String,
+    },
     /// Remove models
     Remove {
         /// Names, as `vesalius models list` shows them
@@ -88,6 +93,13 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         Command::List { json } => list(&store, *json),
         Command::Install(arguments) => install(arguments, &store, context),
         Command::Import(arguments) => import(arguments, &store, context),
+        Command::Card { id } => match store.card(id) {
+            Some(card) => output::json(&card),
+            None => Err(Error::refused(
+                format!("`{id}` has no card"),
+                "models that `vesalius train` made have one; `vesalius models list` lists all",
+            )),
+        },
         Command::Remove { id } => id.iter().try_for_each(|id| {
             store.remove(id)?;
             context.display.note(&format!("removed `{id}`"));

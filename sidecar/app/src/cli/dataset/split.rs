@@ -55,8 +55,13 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         ));
     }
     let manifest = Manifest::read(&arguments.manifest)?;
-    let strata = strata(&manifest)?;
-    let patients = draw(&strata, test, validation, arguments.seed);
+    let patients = match named(&manifest) {
+        Some(patients) => {
+            context.display.note("note: the parts are those of the table's column `split`");
+            patients
+        }
+        None => draw(&strata(&manifest)?, test, validation, arguments.seed),
+    };
     let images = manifest.hashes()?;
     let mut splits = Splits { seed: arguments.seed, patients, images, sha256: String::new() };
     splits.sha256 = splits.digest();
@@ -72,6 +77,11 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         context.display.note(&format!("{}: {count} patients", part.name()));
     }
     output::line(&arguments.output.display().to_string())
+}
+
+/// The parts that the table names, where it names one for every case; a patient in two of them is refused later.
+fn named(manifest: &Manifest) -> Option<BTreeMap<String, Part>> {
+    manifest.entries.iter().map(|entry| Some((entry.patient.clone(), entry.part?))).collect()
 }
 
 /// The stratum of every patient.

@@ -90,6 +90,9 @@ pub(in crate::cli) struct Arguments {
     /// Predict three overlapping thirds
     #[arg(long, help_heading = "Computing")]
     pub(super) force_split: bool,
+    /// Probability above which a voxel is foreground, or a name of the model's card (sensitive, balanced, specific)
+    #[arg(long, value_name = "POINT", help_heading = "Computing")]
+    pub(super) operating_point: Option<String>,
     /// Drop pieces of a structure up to this volume (200 mm³ when left out)
     #[arg(long, value_name = "MM3", num_args = 0..=1, default_missing_value = "200", value_parser = positive,
         help_heading = "Computing")]
@@ -98,6 +101,9 @@ pub(in crate::cli) struct Arguments {
     /// Run although the image is of another modality than the task
     #[arg(long, help_heading = "Input")]
     pub(super) force: bool,
+    /// One more image, for tasks that take several, in their order: `--task stroke -i DWI --channel ADC`
+    #[arg(long, value_name = "PATH", help_heading = "Input")]
+    pub(super) channel: Vec<PathBuf>,
     /// Decide what the image leaves open; the error of an ambiguous image lists the choices
     #[arg(long, value_name = "KEY=VALUE", help_heading = "Input")]
     pub(super) choose: Vec<String>,

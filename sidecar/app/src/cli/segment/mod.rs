@@ -1,6 +1,7 @@
 //! `vesalius segment`: one image in, its structures out.
 
 mod arguments;
+mod channels;
 mod place;
 mod report;
 mod statistics;
@@ -39,7 +40,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let place = Place::of(output, arguments, context)?;
     let runtime = device::options(&arguments.device, context)?;
     let store = context.store();
-    let options = options(arguments, context)?;
+    let mut options = options(arguments, context)?;
     let wish = task::Wish::of(arguments, &store, context)?;
     if !input.exists() {
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
@@ -49,16 +50,21 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 
     let progress = context.display.progress();
     interrupt::watch(&progress);
-    let image = formats::read(input, &read_options(arguments)?, &progress)?;
+    let reading_options = read_options(arguments)?;
+    let image = formats::read(input, &reading_options, &progress)?;
     let reading = began.elapsed().as_secs_f64();
     for warning in &image.warnings {
         context.display.warning(&warning.message);
     }
     place.fits(&image)?;
     let task = task::decide(&wish, &image, &options, arguments.force, &store, context)?;
+    if let Some(asked) = &arguments.operating_point {
+        options.threshold = Some(channels::threshold(asked, &task, &store)?);
+    }
+    let images = channels::read(&image, &task, arguments, &reading_options, &progress, context)?;
     let runtime = device::open(&runtime, context)?;
     let engine = Engine::new(store, runtime);
-    let outcome = engine.segment(&image.volume, &task, &options, &progress)?;
+    let outcome = engine.segment_channels(&images, &task, &options, &progress)?;
     for warning in &outcome.provenance.warnings {
         context.display.warning(warning);
     }
