@@ -1,6 +1,7 @@
-// Writes src/api.ts: the server's JSON as types, from the API's document that the server's own tests keep true.
+// Writes src/api.ts: the server's JSON as types, as far as it is used, from the API's document that the server's own tests
+// keep true.
 // `node types.mjs --check` only says whether it is up to date.
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 
 const DOCUMENT = new URL('../tests/golden/openapi.json', import.meta.url);
 const TYPES = new URL('src/api.ts', import.meta.url);
@@ -47,12 +48,35 @@ function comment({ description, oneOf = [] }, indent = '') {
   return text ? `${indent}/** ${text.replaceAll('*/', '').replace(/\s+/g, ' ')} */\n` : '';
 }
 
+/** Names of types that the plugin's own files import. */
+async function imported() {
+  const folder = new URL('src/', import.meta.url);
+  const names = (await readdir(folder, { recursive: true })).filter(
+    name => name.endsWith('.ts') && name !== 'api.ts',
+  );
+  const texts = await Promise.all(names.map(name => readFile(new URL(name, folder), 'utf8')));
+  return texts.flatMap(text => {
+    const [, listed = ''] = /import type \{([^}]*)\} from '[./]*api\.ts'/.exec(text) ?? [];
+    const dotted = text.includes("* as api from './api.ts'") ? text.matchAll(/\bapi\.([A-Z]\w*)/g) : [];
+    return [...listed.split(',').map(name => name.trim()), ...[...dotted].map(([, name]) => name)].filter(
+      Boolean,
+    );
+  });
+}
+
 const { components, paths } = JSON.parse(await readFile(DOCUMENT, 'utf8'));
-// Without a name in the document: what the lists hold.
+// Without a name in the document: what the list of tasks holds.
 const { items: Task } = paths['/v1/tasks'].get.responses['200'].content['application/json'].schema;
-const types = Object.entries({ ...components.schemas, Task }).map(
-  ([name, schema]) => `${comment(schema)}export type ${name} = ${type(schema)};\n`,
-);
+const schemas = { ...components.schemas, Task };
+const used = new Set(await imported());
+for (const name of used) {
+  if (!schemas[name]) throw new Error(`the API has no type \`${name}\``);
+  const within = JSON.stringify(schemas[name]).matchAll(/"#\/components\/schemas\/(\w+)"/g);
+  for (const [, other] of within) used.add(other);
+}
+const types = [...used]
+  .sort()
+  .map(name => `${comment(schemas[name])}export type ${name} = ${type(schemas[name])};\n`);
 const head =
   '// What the sidecar takes and answers. Made by `npm run types` from tests/golden/openapi.json: change it there.\n\n';
 const text = head + types.join('\n');

@@ -130,9 +130,6 @@ export type CorrectionSubject = {
   volume: Id;
 };
 
-/** Types of samples: those that 3D Slicer holds. */
-export type Dtype = 'uint8' | 'int8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'float32' | 'float64';
-
 /** What an edit cost, or several. */
 export type Effort = {
   /** Prompts and brush strokes. */
@@ -163,27 +160,11 @@ export type FoundStructure = Segment & {
   voxels: number;
 };
 
-/** What a prompt would do at least. */
-export type Ghost = {
-  candidate: Candidate;
-  /** Two hexadecimal digits a byte. */
-  delta: string;
-  label: number;
-  /** The labels that the delta fits. */
-  revision: number;
-  under: number;
-};
-
 /** One of several images. */
 export type Group = Image & {
   b_value?: number | null;
   id: string;
   label: string;
-};
-
-/** What `POST /v1/sessions/ID/hover` takes. */
-export type Hover = {
-  prompt: Prompt;
 };
 
 /** The name of a volume or a job: 32 lower-case hexadecimal digits, so that it can name a file as well. */
@@ -216,16 +197,6 @@ export type Info = {
   version: string;
 };
 
-/** What `POST /v1/models` takes. */
-export type InstallRequest = {
-  /** Agree to the terms of weights that are not free for every use. */
-  accept_licence?: boolean;
-  /** `default`, `fast` or `fastest`. */
-  speed?: string;
-  /** A task; also a dataset number or the name of published weights. */
-  task: string;
-};
-
 /** What clients see of a job. */
 export type Job = {
   created: number;
@@ -255,218 +226,11 @@ export type Job = {
   volume?: Id | null;
 };
 
-/** What `POST /v1/jobs` takes. */
-export type JobRequest = {
-  /** As `--body-seg`. */
-  body_crop?: boolean;
-  /** Run although the image is of another modality than the task. */
-  force?: boolean;
-  /** One of the volume's groups; the usual one when left out. */
-  group?: string | null;
-  /** Keep the networks' second choice for corrections: two bytes a voxel more. */
-  keep_runner_up?: boolean;
-  /** As `--mode precise`. */
-  precise?: boolean;
-  /** Only this box: first voxel and the one after the last, along i, j, k. */
-  region?: number[][] | null;
-  /** As `--remove-small-blobs`: cubic millimetres. */
-  remove_small_mm3?: number | null;
-  /** As the command line's `--robust-crop`. */
-  robust_crop?: boolean;
-  /** `default`, `fast` or `fastest`. */
-  speed?: string;
-  /** Only these; empty: all. */
-  structures?: string[];
-  /** As `GET /v1/tasks` names it. */
-  task: string;
-  /** A complete volume. */
-  volume: Id;
-};
-
 /** What has become of a job. */
 export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 
 /** Kinds of jobs. Each kind is done one at a time, in a worker of its own. */
 export type Kind = 'segment' | 'install';
-
-/** The header of a file. */
-export type NewFile = {
-  /** In all; where they are not known before, `POST /v1/volumes/ID/complete` ends the upload. */
-  bytes?: number | null;
-  /** `application/octet-stream` for a NIfTI, NRRD or DICOM file, `application/zip`, or `multipart/related` with its boundary for the answer of a DICOMweb server. */
-  content_type: string;
-  /** `file`. */
-  format: string;
-  /** DICOM's code, for files that do not say it. */
-  modality?: string | null;
-  /** Names can tell who the patient is: taken, and forgotten. */
-  name?: string | null;
-  /** Of all bytes. */
-  sha256?: string | null;
-};
-
-/** The header of a series that the server fetches by itself. */
-export type NewRemote = {
-  /** The header `Authorization` that the archive wants; kept until the series is there, and never written down. */
-  authorization?: string | null;
-  /** `dicomweb`. */
-  format: string;
-  /** DICOM's code, for files that do not say it. */
-  modality?: string | null;
-  /** `.../studies/UID/series/UID`, below an address of the server's `info`. */
-  url: string;
-};
-
-/** The DICOM series that voxels were decoded from. */
-export type NewSeries = {
-  /** What a derived object repeats, by DICOM keyword: `PatientName`, `PatientID`, `StudyDate`, ... */
-  attributes?: Record<string, string>;
-  frame_of_reference_uid?: string | null;
-  series_instance_uid: string;
-  /** By the modality when left out. */
-  sop_class_uid?: string | null;
-  study_instance_uid: string;
-};
-
-/** What `POST /v1/sessions` takes. */
-export type NewSession = {
-  /** One of the volume's groups; that of the job, or the usual one, when left out. */
-  group?: string | null;
-  /** Whose labels and structures are corrected. */
-  job?: Id | null;
-  /** A volume on the same grid whose voxels are the labels to correct, where no job made them. */
-  labels?: Id | null;
-  /** Labels that may not change. */
-  locked?: number[];
-  /** What labels mean, in addition to the job's structures. */
-  structures?: NewStructure[];
-  /** The image; that of the job when left out. */
-  volume?: Id | null;
-};
-
-/** What a label means. */
-export type NewStructure = {
-  /** sRGB; one of its own when left out. */
-  color?: number[] | null;
-  name: string;
-  /** That of the name, where it is known, when left out. */
-  terminology?: Terminology | null;
-  /** 1 to 255. */
-  value: number;
-};
-
-/** The header of a volume: what `POST /v1/volumes` takes. */
-export type NewVolume = {
-  /** Samples per voxel; only 1 can be segmented. */
-  components?: number | null;
-  /** Voxels along i, j, k; i runs fastest in the data. */
-  dims: number[];
-  /** Of the samples, little endian. */
-  dtype: Dtype;
-  /** `raw`, or left out. */
-  format?: RawFormat;
-  /** Rows of the 4x4 matrix from `[i, j, k, 1]` to millimetres. */
-  ijk_to_world: number[];
-  /** DICOM's code, where known. */
-  modality?: string | null;
-  /** Names can tell who the patient is: taken, and forgotten. */
-  name?: string | null;
-  /** That series. */
-  series?: NewSeries | null;
-  /** Of all voxels, in hexadecimal digits; checked when the last byte is there. */
-  sha256?: string | null;
-  /** SOP Instance UID of each slice k, where a viewer holds a DICOM series. */
-  sources?: string[];
-  /** What the matrix maps to. */
-  space: Space;
-};
-
-/** What `POST /v1/sessions/ID/operations` takes. */
-export type Operation = {
-  action: Action;
-  /** The revision that the user saw. */
-  base: number;
-  /** Of the action `foreign`: what changed, two hexadecimal digits a byte. */
-  delta?: string | null;
-  /** A new name for each, such as a UUID: 1 to 128 visible characters. */
-  operation: string;
-  /** Seconds that the user spent on it. */
-  seconds?: number;
-};
-
-/** What a page is told when it is paired. */
-export type Paired = {
-  /** The page's name from now on. */
-  client_id: string;
-  /** That the server knew the code too. */
-  proof: string;
-};
-
-/** How far a pairing is, for the program that shows the code and asks the user. */
-export type Pairing = {
-  /** Seconds that are left. */
-  expires_in: number;
-  /** What the page calls itself: its own words. */
-  label?: string | null;
-  /** The page that wants in: show it to the user when asking. */
-  origin?: string | null;
-  /** What is waited for, or how it ended. */
-  state: PairingState;
-};
-
-/** `POST /v1/pair/answer` */
-export type PairingAnswer = {
-  /** The user's word. */
-  allow: boolean;
-};
-
-/** `POST /v1/pair/begin` */
-export type PairingBegin = {
-  /** What the page calls itself: up to 40 letters, digits, spaces, `-`, `_`, `.`. */
-  label: string;
-  /** 32 random bytes in base64url without padding, never used before. */
-  nonce: string;
-};
-
-/** What a page is told when it begins. */
-export type PairingBegun = {
-  /** This run of the server. */
-  instance: string;
-  /** Of this attempt. */
-  pair_id: string;
-  /** Where it listens: the page checks that it dialled this one. */
-  port: number;
-  /** 32 bytes in base64url. */
-  server_nonce: string;
-};
-
-/** A code to show to the user. */
-export type PairingCode = {
-  /** Port and code, as in `38917-K7QF-M2XD-9TRW`. */
-  code: string;
-  /** Seconds that it is good for. */
-  expires_in: number;
-};
-
-/** `POST /v1/pair/confirm` */
-export type PairingConfirm = {
-  /** As the server said it. */
-  pair_id: string;
-  /** That the page knows the code. */
-  proof: string;
-};
-
-/** What a page is told while the user thinks. */
-export type PairingPending = {
-  /** `asking` */
-  state: PairingState;
-};
-
-/** `POST /v1/pair` */
-export type PairingRequest = unknown;
-
-/** How far a pairing is. */
-export type PairingState = 'waiting' | 'asking' | 'allowed' | 'refused' | 'expired';
 
 /** A place that deserves a look. */
 export type Place = {
@@ -496,9 +260,6 @@ export type Prompt = {
   sign: Sign;
 };
 
-/** The only other format. */
-export type RawFormat = 'raw';
-
 /** What a client reads instead of an answer, and what a failed job carries. */
 export type Refusal = {
   /** What can be chosen, where somebody has to. */
@@ -525,42 +286,6 @@ export type Segment = {
   value: number;
 };
 
-/** A session. */
-export type Session = {
-  /** Seconds, if it is used now and then; a day at most. */
-  expires_in: number;
-  /** For `Authorization: Bearer`; good for this origin only. */
-  token: string;
-};
-
-/** `POST /v1/session/confirm` */
-export type SessionConfirm = {
-  /** That the page knows the key. */
-  proof: string;
-  /** As the server said it. */
-  server_nonce: string;
-};
-
-/** The server's proof. */
-export type SessionOffer = {
-  /** This run of the server. */
-  instance: string;
-  /** Where it listens: the client checks that it dialled this one. */
-  port: number;
-  /** That the server knows the key. */
-  proof: string;
-  /** 32 bytes in base64url. */
-  server_nonce: string;
-};
-
-/** `POST /v1/session` */
-export type SessionRequest = {
-  /** `local`, or what pairing gave. */
-  client_id: string;
-  /** 32 random bytes in base64url without padding, never used before. */
-  nonce: string;
-};
-
 /** Where the user points, in LPS+ millimetres. */
 export type Shape = {
   /** A click. */
@@ -581,17 +306,6 @@ export type Shape = {
 /** Whether a prompt adds to a structure or removes from it. */
 export type Sign = 'add' | 'remove';
 
-/** Which way the world's axes point. */
-export type Space = 'RAS' | 'LPS';
-
-/** Places that deserve a look. */
-export type Suspicious = {
-  /** The gravest first. */
-  places: Place[];
-  /** The labels that were looked at. */
-  revision: number;
-};
-
 /** The table of a result: what `GET /v1/jobs/ID/segmentation` gives. */
 export type Table = {
   /** Of the labels, which is that of the input: LPS, millimetres. */
@@ -603,6 +317,18 @@ export type Table = {
   segments: FoundStructure[];
   task: string;
   warnings: string[];
+};
+
+/** A task. */
+export type Task = {
+  caution: string;
+  id: string;
+  licence: string;
+  modality: string;
+  segments: Segment[];
+  speeds: TaskSpeed[];
+  terms: string;
+  title: string;
 };
 
 /** A task at one resolution. */
@@ -676,16 +402,4 @@ export type Wheel = {
   label?: number | null;
   /** The label under it that may give voxels; 0 is background. */
   under?: number | null;
-};
-
-/** A task. */
-export type Task = {
-  caution: string;
-  id: string;
-  licence: string;
-  modality: string;
-  segments: Segment[];
-  speeds: TaskSpeed[];
-  terms: string;
-  title: string;
 };
