@@ -49,6 +49,31 @@ fn named(file: Vec<u8>) -> Vec<u8> {
     [&file[..place], &patient, &file[place..]].concat()
 }
 
+/// A session with names in every word of it, which go with it.
+fn correct(sidecar: &Sidecar, job: &str) {
+    let structures = json!([{ "value": 200, "name": CANARY }]);
+    let begun = sidecar.post("/v1/sessions", &json!({ "job": job, "structures": structures })).json();
+    let path = format!("/v1/sessions/{}", begun["id"].as_str().unwrap());
+    let operations = format!("{path}/operations");
+    for (operation, action, status) in [
+        (json!(CANARY), json!({ "accept": 200 }), 200),
+        (json!(CANARY), json!("undo"), 409),
+        (json!("a"), json!(CANARY), 400),
+        (json!([CANARY]), json!("undo"), 400),
+    ] {
+        let body = json!({ "operation": operation, "base": 0, "action": action });
+        assert_eq!(sidecar.post(&operations, &body).status, status, "{body}");
+    }
+    let foreign = json!({ "operation": "b", "base": 1, "action": "foreign", "delta": CANARY });
+    assert_eq!(sidecar.post(&operations, &foreign).status, 422);
+    assert_eq!(sidecar.post(&format!("{path}/hover"), &json!({ "prompt": CANARY })).status, 400);
+    for more in [format!("/labels?format={PLAIN}"), format!("/events?since={PLAIN}"), format!("/{PLAIN}")] {
+        sidecar.get(&(path.clone() + &more));
+    }
+    assert_eq!(sidecar.get(&format!("/v1/sessions?series={CANARY}")).json(), json!([]));
+    assert_eq!(sidecar.delete(&path).status, 204);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn nothing_of_a_patient_is_logged_or_kept() {
@@ -68,6 +93,7 @@ fn nothing_of_a_patient_is_logged_or_kept() {
     for format in ["nifti", "seg.nrrd"] {
         assert_eq!(sidecar.get(&format!("/v1/jobs/{job}/labels?format={format}")).status, 200);
     }
+    correct(&sidecar, &job);
     // A DICOM series, whose names a derived object will repeat: they go with the volume and the job.
     let files: Vec<Vec<u8>> = (0..8).map(|k| named(dicom::diffusion(1000.0, k))).collect();
     let whole = uploads::zipped(&files);

@@ -200,7 +200,7 @@ fn operations_are_those_of_the_crate_bit_for_bit() {
             assert_eq!(row["voxels"], json!(ours.counts()[usize::from(label)]), "{row}");
             assert_eq!(row["status"], serde_json::to_value(ours.status(label)).unwrap(), "{row}");
             assert_eq!(row["locked"], json!(ours.limits().locked.contains(&label)), "{row}");
-            assert_eq!(row["effort"], serde_json::to_value(&ours.efforts().get(&label)).unwrap(), "{row}");
+            assert_eq!(row["effort"], serde_json::to_value(ours.efforts().get(&label)).unwrap(), "{row}");
         }
     }
     assert_eq!(labels(&sidecar, &id), (14, ours.labels().labels.as_slice().unwrap().to_vec()));

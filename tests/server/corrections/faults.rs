@@ -106,7 +106,7 @@ fn a_server_that_is_killed_over_and_over_costs_no_edit() {
     let mut sent = 0u64;
     let result = work(&patient, |body| {
         sent += 1;
-        if sent % 3 == 0 {
+        if sent.is_multiple_of(3) {
             // The answer is lost, and with it the server, at another moment each time.
             let path = format!("/v1/sessions/{id}/operations");
             sidecar.post_and_leave(&path, body);

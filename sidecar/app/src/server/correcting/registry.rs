@@ -251,14 +251,16 @@ mod tests {
 
     #[test]
     fn a_record_that_cannot_be_read_stays_with_its_journal() {
-        let folder = tempfile::tempdir().unwrap();
-        let [newer, begun] = ["newer", "begun"].map(|name| folder.path().join(name));
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("corrections");
+        make_private(&folder).unwrap();
+        let [newer, begun] = ["newer", "begun"].map(|name| folder.join(name));
         for session in [&newer, &begun] {
             fs::create_dir(session).unwrap();
             fs::write(session.join(JOURNAL), "{}\n").unwrap();
         }
         fs::write(newer.join(RECORD), r#"{"version": 2}"#).unwrap();
-        let corrections = Corrections::open(folder.path().to_owned()).unwrap();
+        let corrections = Corrections::open(folder).unwrap();
         assert!(corrections.list(None).is_empty());
         assert!(newer.join(JOURNAL).exists());
         assert!(!begun.exists());
