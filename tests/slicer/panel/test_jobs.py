@@ -195,6 +195,24 @@ def test_refusals_are_told_in_the_words_of_the_engine(volume, job):
     assert "not installed" in job.message and "vesalius models install" in job.error.hint
 
 
+def test_what_only_corrections_need_is_left_out_where_memory_is_short(volume, job, monkeypatch):
+    from VesaliusLib.vesalius import Client, Refused
+
+    real, asked = Client.segment, []
+
+    def segment(self, header, voxels, request, *more):
+        asked.append(request)
+        if request.get("keep_runner_up"):
+            raise Refused("needs_too_much_memory", "the job needs about 9.1 GB of memory, and 6.0 GB are free")
+        return (yield from real(self, header, voxels, request, *more))
+
+    monkeypatch.setattr(Client, "segment", segment)
+    job.start(request_for(volume))
+    finish(job)
+    assert job.state == "done", job.error
+    assert [request.get("keep_runner_up") for request in asked] == [True, None]
+
+
 def test_scripts_can_wait(scene, volume, home):
     from Vesalius import VesaliusLogic
 
