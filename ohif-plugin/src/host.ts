@@ -155,7 +155,6 @@ export interface SegmentationService {
     options: { segmentationId: string; type?: string; config?: { colorLUTOrIndex: number } },
   ): Promise<unknown>;
   getSegmentationRepresentations(viewportId: string, filter: { segmentationId: string }): Representation[];
-  removeSegmentationRepresentations(viewportId: string, filter: { segmentationId: string }): void;
   getViewportIdsWithSegmentation(segmentationId: string): string[];
   setActiveSegmentation(viewportId: string, segmentationId: string): void;
   setActiveSegment(segmentationId: string, index: number): void;

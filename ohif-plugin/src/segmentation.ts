@@ -7,7 +7,10 @@ import { displayName, pause } from './labels.ts';
 import { nonce } from './proof.ts';
 import type { Series } from './series.ts';
 
-/** Surfaces of more structures than this keep a browser busy for minutes: 3-D panes are left alone then. */
+/**
+ * Surfaces of more structures than this keep a browser busy for minutes: 3-D panes are left alone then, unless the viewer
+ * fills them by itself.
+ */
 export const MOST_SURFACES = 40;
 
 export interface Shown {
@@ -82,7 +85,7 @@ async function addToPanes(
   segments: number,
 ): Promise<number> {
   const { segmentationService, viewportGridService } = host.services;
-  const { color } = host.libraries().cornerstoneTools.segmentation.config;
+  const { segmentation } = host.libraries().cornerstoneTools;
   const uid = series.displaySet.displaySetInstanceUID;
   const others = [...viewportGridService.getState().viewports]
     .filter(([id, pane]) => id !== series.viewportId && pane.displaySetInstanceUIDs?.includes(uid))
@@ -90,20 +93,18 @@ async function addToPanes(
   let skipped = 0;
   for (const id of [series.viewportId, ...others]) {
     const isThere = segmentationService.getSegmentationRepresentations(id, { segmentationId }).length > 0;
+    if (isThere) continue;
     if (segments > MOST_SURFACES && isThreeDimensional(host, id)) {
       skipped += 1;
-      // The viewer has put it there by itself.
-      if (isThere) segmentationService.removeSegmentationRepresentations(id, { segmentationId });
       continue;
     }
-    if (isThere) continue;
     // No type: OHIF takes a label map, or a surface in a 3-D pane.
     const config = { colorLUTOrIndex: lut };
     await segmentationService.addSegmentationRepresentation(id, { segmentationId, config });
   }
   for (const id of segmentationService.getViewportIdsWithSegmentation(segmentationId)) {
     const [shown] = segmentationService.getSegmentationRepresentations(id, { segmentationId });
-    if (shown && shown.colorLUTIndex !== lut) color.setColorLUT(id, segmentationId, lut);
+    if (shown && shown.colorLUTIndex !== lut) segmentation.config.color.setColorLUT(id, segmentationId, lut);
   }
   return skipped;
 }

@@ -148,9 +148,8 @@ test('117 structures with a pane in three dimensions', async t => {
       pane => segmentationService.getSegmentationRepresentations(pane, { segmentationId })[0]?.type,
     );
   });
-  // Surfaces of so many would keep the browser busy for minutes: the panel says so, and the planes show them all.
-  assert.deepEqual(kinds.map(kind => kind ?? 'none').sort(), ['Labelmap', 'Labelmap', 'Labelmap', 'none']);
-  await page.getByText('not drawn in 3-D panes').waitFor();
+  // Beside three planes the viewer fills the fourth pane by itself, which takes it a while.
+  assert.deepEqual(kinds.sort(), ['Labelmap', 'Labelmap', 'Labelmap', 'Surface']);
   if (process.env.OHIF_SHOTS) await page.screenshot({ path: path.join(process.env.OHIF_SHOTS, 'labels3d.png'), timeout: 120_000 });
   assert.deepEqual(page.errors, []);
   await page.context().close();
