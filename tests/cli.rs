@@ -154,6 +154,30 @@ fn an_imported_model_is_listed_becomes_a_task_and_goes() {
 }
 
 #[test]
+fn a_promptable_network_is_imported_once_its_licence_is_accepted_and_is_no_task() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = reference("promptable/model");
+    let import = ["models", "import", &folder, "--name", "clicks"];
+    let refused = program::run(home.path(), &import);
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
+    for sentence in ["under the licence `Apache-2.0`, which was not accepted", "`--accept-licence`"] {
+        assert!(refused.stderr.contains(sentence), "{refused:?}");
+    }
+    assert!(!home.path().join("models").exists());
+    // What the folder states counts.
+    let accepted = [&import[..], &["--licence", "MIT", "--accept-licence"]].concat();
+    let ran = program::run(home.path(), &accepted);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "clicks\n"), "{ran:?}");
+    let listed = program::run(home.path(), &["models", "list"]).stdout;
+    assert!(listed.lines().any(|line| line.contains("clicks") && line.contains("takes prompts")), "{listed}");
+    let listed = program::run(home.path(), &["models", "list", "--json"]).stdout;
+    let models: Vec<Value> = serde_json::from_str(&listed).unwrap();
+    let model = models.iter().find(|model| model["id"] == "clicks").unwrap();
+    assert_eq!((&model["licence"], &model["promptable"]), (&"Apache-2.0".into(), &true.into()));
+    assert!(!program::run(home.path(), &["tasks"]).stdout.contains("clicks"));
+}
+
+#[test]
 fn settings_that_make_no_sense_are_told() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("config.toml"), "mirrors = 3").unwrap();

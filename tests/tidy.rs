@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("stroke", &["imaging"]),
     ("training", &["nnunet"]),
     ("engine", &["imaging", "nnunet"]),
+    ("promptable", &["imaging", "nnunet", "engine"]),
     (
         "vesalius",
         &[
@@ -26,6 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "preview",
             "nnunet",
             "engine",
+            "promptable",
             "correction",
             "trials",
             "evaluation",

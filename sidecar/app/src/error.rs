@@ -154,6 +154,9 @@ fn hint_of_formats(error: &formats::Error) -> Option<String> {
 fn hint_of_engine(error: &engine::Error) -> Option<String> {
     Some(match error {
         engine::Error::NoModel { .. } => "`vesalius models list` lists the models".to_owned(),
+        engine::Error::Model(nnunet::Error::LicenceNotAccepted { .. }) => {
+            "read `LICENSE` in its folder; if you agree to it, run the command again with `--accept-licence`".to_owned()
+        }
         engine::Error::ModelName { .. } => {
             "choose another with `--name`: letters, digits, `-`, `_` and `.`, and none that is built in".to_owned()
         }

@@ -159,6 +159,7 @@ pub fn install(
     let request = ImportRequest {
         name: Some(wanted.weights.folder.clone()),
         licence: Some(wanted.licence.clone()).filter(|licence| licence != "unknown"),
+        ..ImportRequest::default()
     };
     let imported = store.import(&archive, &request, progress);
     // Kept only where Ctrl-C came between: a bad archive would be bad again.

@@ -44,6 +44,8 @@ pub enum Source {
     Component,
     /// Where the network's second choice is the target.
     RunnerUp,
+    /// What a network that takes prompts sees there.
+    Network,
 }
 
 /// One possible answer.
@@ -72,6 +74,8 @@ pub struct Answer {
     pub candidates: Vec<Candidate>,
     /// The one to show first.
     pub chosen: usize,
+    /// Other places of some size where a network that was asked sees the structure otherwise; nothing changes there.
+    pub elsewhere: usize,
 }
 
 /// A region on its way to being a candidate.
@@ -160,6 +164,7 @@ fn gathered(
         seeds: located.seeds,
         candidates,
         chosen: position.unwrap_or(0),
+        elsewhere: 0,
     }
 }
 
@@ -170,6 +175,11 @@ fn candidate(scene: &Scene<'_>, proposal: &Proposal) -> Candidate {
     let pairs = old.iter().zip(&region.inside).map(|(&from, &inside)| (from, if inside { to } else { from }));
     let delta = Delta::of(region.part, pairs);
     Candidate { source: proposal.source, voxels: delta.voxels(), delta, score: proposal.score }
+}
+
+/// A network's region as a candidate.
+pub(crate) fn proposed(scene: &Scene<'_>, region: Region) -> Candidate {
+    candidate(scene, &Proposal::beside(Source::Network, region))
 }
 
 impl Answer {

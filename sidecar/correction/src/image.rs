@@ -70,6 +70,12 @@ impl Image {
         &self.volume
     }
 
+    /// The volume, for those who keep it.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Volume> {
+        Arc::clone(&self.volume)
+    }
+
     /// How much neighbours differ inside a tissue, on the window's scale of 0 to 600.
     #[must_use]
     pub fn noise(&self) -> f32 {

@@ -1,5 +1,6 @@
 //! A segmentation while it is being corrected: the labels, everything that was done to them, and every way back.
 
+mod network;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ use crate::prompt::{Limits, Prompt};
 use crate::runner_up::RunnerUp;
 use crate::suspicious::{Place, suspicious};
 use crate::{Error, Result};
+
+pub use network::Question;
 
 /// Bytes of changes that a session remembers unless told otherwise: some hundred thousand edits.
 const BUDGET: usize = 256 << 20;
@@ -170,6 +173,12 @@ impl Session {
     #[must_use]
     pub fn efforts(&self) -> &BTreeMap<u8, Effort> {
         &self.efforts
+    }
+
+    /// The image.
+    #[must_use]
+    pub fn image(&self) -> &Image {
+        &self.image
     }
 
     /// The newest prompt's candidates, if it was made since the session was opened or rebuilt.

@@ -1,5 +1,7 @@
 //! The laws, on a small patient with two organs and a lesion that touches both.
 
+mod network;
+
 use std::sync::Arc;
 
 use imaging::{Grid, LabelMap, Progress, Volume};

@@ -60,6 +60,7 @@ fn plan(spacing: [f64; 3]) -> Plan {
             epsilon: 1e-5,
             negative_slope: 0.01,
         },
+        interactions: None,
     }
 }
 

@@ -19,6 +19,22 @@ pub struct Engine {
     most_warm: usize,
 }
 
+/// A network that takes prompts, ready to run; see [`Engine::promptable`].
+pub struct PromptableNetwork {
+    /// Its patch, and in `interactions` what its channels are.
+    pub plan: Plan,
+    /// Gives the scores of background and object for one patch.
+    pub network: Box<dyn Network>,
+    /// Which model it is.
+    pub used: ModelUsed,
+}
+
+impl std::fmt::Debug for PromptableNetwork {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("PromptableNetwork").field("used", &self.used).finish_non_exhaustive()
+    }
+}
+
 /// A model whose networks are ready to run.
 pub(crate) struct OpenModel {
     weights: String,
@@ -67,6 +83,11 @@ impl Engine {
                 warm.remove(0);
             }
         }
+        self.opened(weights, folds, progress)
+    }
+
+    /// A model read from disk.
+    fn opened(&self, weights: &str, folds: &[u32], progress: &Progress) -> Result<OpenModel> {
         let installed = self.store.find(weights).ok_or_else(|| Error::no_model(weights))?;
         let (installed, model) = self.store.load(&installed, progress)?;
         let is_wanted =
@@ -88,6 +109,22 @@ impl Engine {
             folds: networks.len(),
         };
         Ok(OpenModel { weights: weights.to_owned(), folds: folds.to_vec(), plan: model.plan, networks, used })
+    }
+
+    /// Opens a network that takes prompts, by the name of its model. It belongs to the caller.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoModel`]; [`Error::NotPromptable`] for a model that segments by itself; [`Error::Model`],
+    /// [`Error::Network`], [`Error::Cancelled`].
+    pub fn promptable(&self, name: &str, progress: &Progress) -> Result<PromptableNetwork> {
+        let installed = self.store.find(name).ok_or_else(|| Error::no_model(name))?;
+        if !installed.promptable {
+            return Err(Error::NotPromptable { name: installed.id });
+        }
+        let mut open = self.opened(name, &[], progress)?;
+        let network = open.networks.pop().ok_or(Error::NoNetwork)?;
+        Ok(PromptableNetwork { plan: open.plan, network, used: open.used })
     }
 
     /// Keeps a model's networks for the next request.

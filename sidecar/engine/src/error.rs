@@ -130,6 +130,12 @@ pub enum Error {
         /// What was asked for.
         name: String,
     },
+    /// A model that takes no prompts.
+    #[error("model `{name}` segments by itself and takes no prompts")]
+    NotPromptable {
+        /// What was asked for.
+        name: String,
+    },
     /// A name that cannot become a file name, or that is taken.
     #[error("`{name}` cannot be the name of a model")]
     ModelName {

@@ -26,7 +26,7 @@ mod thirds;
 mod vertebrae;
 mod window;
 
-pub use engine::Engine;
+pub use engine::{Engine, PromptableNetwork};
 pub use error::{Error, Result};
 pub use estimate::PlannedRun;
 pub use network::{Network, TakeScores};

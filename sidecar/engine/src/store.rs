@@ -51,6 +51,8 @@ pub struct InstalledModel {
     pub bytes: u64,
     /// SHA-256 over everything in it; empty while it is only found.
     pub sha256: String,
+    /// Whether it takes prompts instead of segmenting by itself: no task, but something for correction.
+    pub promptable: bool,
     /// Where it is.
     pub origin: Origin,
 }
@@ -60,8 +62,10 @@ pub struct InstalledModel {
 pub struct ImportRequest {
     /// Instead of nnU-Net's dataset name.
     pub name: Option<String>,
-    /// What its owner says.
+    /// What its owner says; where a promptable network's folder states it, that counts.
     pub licence: Option<String>,
+    /// Whether the licence of a promptable network was read and accepted; others need no such word.
+    pub licence_accepted: bool,
 }
 
 /// The models of one user.
@@ -153,7 +157,8 @@ impl ModelStore {
             let (Some(id), Ok(header)) = (stem(&path), nnunet::describe(&path)) else { continue };
             let published =
                 dataset_number(id).is_some_and(|number| catalogue::weights().contains_key(&number));
-            if !published && !tasks.iter().any(|task| task.id == id) {
+            let segments = header.plan.interactions.is_none();
+            if segments && !published && !tasks.iter().any(|task| task.id == id) {
                 let licence = header.source.licence.as_deref().unwrap_or("unknown");
                 let mut task = Task::of_model(id, &header.plan, licence);
                 let purpose = header.source.card.as_ref().and_then(|card| card["purpose"].as_str());
@@ -174,18 +179,23 @@ impl ModelStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] for anything that cannot be read or written, [`Error::ModelName`].
+    /// [`Error::Model`] for anything that cannot be read or written, or whose licence must be accepted first;
+    /// [`Error::ModelName`].
     pub fn import(
         &self,
         path: &Path,
         request: &ImportRequest,
         progress: &Progress,
     ) -> Result<InstalledModel> {
-        let mut model = nnunet::import(path, &nnunet::ImportOptions::default(), progress)?;
+        let options = nnunet::ImportOptions {
+            licence_accepted: request.licence_accepted,
+            ..nnunet::ImportOptions::default()
+        };
+        let mut model = nnunet::import(path, &options, progress)?;
         let dataset = model.source.name.split('/').next().unwrap_or(&model.plan.dataset).to_owned();
         let id = request.name.clone().unwrap_or_else(|| dataset.clone());
         let published = dataset_number(&id).and_then(|number| licence_of(&number));
-        model.source.licence = request.licence.clone().or(published);
+        model.source.licence = model.source.licence.or_else(|| request.licence.clone()).or(published);
         self.keep(&id, &model)
     }
 
@@ -208,7 +218,7 @@ impl ModelStore {
             Origin::Installed(path) => Ok((model.clone(), nnunet::load(path)?)),
             Origin::Found(folder) => {
                 progress.step("converting the model", 0, 0)?;
-                let request = ImportRequest { name: Some(model.id.clone()), licence: None };
+                let request = ImportRequest { name: Some(model.id.clone()), ..ImportRequest::default() };
                 let installed = self.import(folder, &request, progress)?;
                 self.load(&installed, progress)
             }
@@ -366,6 +376,7 @@ fn described(id: String, header: &Header, prefix: &[u8], bytes: u64, origin: Ori
         folds: header.folds().map(str::to_owned).collect(),
         bytes,
         sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        promptable: header.plan.interactions.is_some(),
         origin,
     }
 }
@@ -381,6 +392,7 @@ fn found(name: &str, folder: &Path) -> InstalledModel {
         folds: Vec::new(),
         bytes: 0,
         sha256: String::new(),
+        promptable: false,
         origin: Origin::Found(folder.to_path_buf()),
     }
 }

@@ -58,6 +58,12 @@ pub enum Error {
         /// Folds that do hold it.
         found: Vec<String>,
     },
+    /// Weights of a promptable network that were not said to be wanted under their licence.
+    #[error("the weights are under the licence `{licence}`, which was not accepted")]
+    LicenceNotAccepted {
+        /// As the folder states it; `unknown` where it does not.
+        licence: String,
+    },
     /// Larger than any honest model.
     #[error("{what} is {found} {unit}, at most {limit} are accepted")]
     TooLarge {

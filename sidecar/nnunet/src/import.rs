@@ -10,8 +10,10 @@ use sha2::{Digest, Sha256};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
+use crate::interactions::Interactions;
 use crate::native::hexadecimal;
 use crate::plan::Plan;
+use crate::promptable::{interactions_in, licence_in, read_promptable};
 use crate::read_plan::{JSON_LIMIT, read_plan};
 use crate::unpack::unpack_zip;
 use crate::weights::{Fold, Model, Source, SourceFile};
@@ -23,11 +25,17 @@ pub struct ImportOptions {
     pub folds: Folds,
     /// The file within a fold's folder.
     pub checkpoint: String,
+    /// Whether the licence of a promptable network was read and accepted.
+    pub licence_accepted: bool,
 }
 
 impl Default for ImportOptions {
     fn default() -> ImportOptions {
-        ImportOptions { folds: Folds::Found, checkpoint: "checkpoint_final.pth".into() }
+        ImportOptions {
+            folds: Folds::Found,
+            checkpoint: "checkpoint_final.pth".into(),
+            licence_accepted: false,
+        }
     }
 }
 
@@ -85,7 +93,16 @@ pub fn read_folder(path: &Path, options: &ImportOptions, progress: &Progress) ->
         [one] => path.join(one),
         _ => return Err(Error::SeveralModels { path: path.to_path_buf(), choices }),
     };
+    let interactions = interactions_in(&trainer)?;
     let names = folds(&trainer, options)?;
+    if interactions.is_some() && names.len() > 1 {
+        let found = names.join(", ");
+        return Err(Error::Unsupported {
+            what: "a promptable network of folds",
+            found,
+            supported: "one fold",
+        });
+    }
     let plans = small_file(&trainer.join("plans.json"))?;
     let dataset = small_file(&trainer.join("dataset.json"))?;
     let mut source = Source {
@@ -108,7 +125,12 @@ pub fn read_folder(path: &Path, options: &ImportOptions, progress: &Progress) ->
         skipped.append(&mut checkpoint.skipped.iter().cloned().collect());
         let plan = match &mut plan {
             Some(plan) => plan,
-            None => plan.insert(plan_of(&trainer, &plans, &dataset, &checkpoint)?),
+            None => {
+                let named = [&plans[..], &dataset[..]];
+                let found = plan_of(&trainer, named, &checkpoint, interactions.as_ref())?;
+                source.licence = accepted(&trainer, &found, options)?;
+                plan.insert(found)
+            }
         };
         let weights = checkpoint.weights(plan, progress)?;
         read.push(Fold { name, weights });
@@ -133,18 +155,40 @@ pub fn plan_in(path: &Path) -> Option<Plan> {
 }
 
 /// The folder's name says which trainer and configuration; where somebody renamed it, the checkpoint does.
-fn plan_of(trainer: &Path, plans: &[u8], dataset: &[u8], checkpoint: &Checkpoint) -> Result<Plan> {
+fn plan_of(
+    trainer: &Path,
+    [plans, dataset]: [&[u8]; 2],
+    checkpoint: &Checkpoint,
+    interactions: Option<&Interactions>,
+) -> Result<Plan> {
+    let trained = (
+        checkpoint.trainer.as_deref().unwrap_or_default(),
+        checkpoint.configuration.as_deref().unwrap_or("3d_fullres"),
+    );
+    if let Some(interactions) = interactions {
+        return read_promptable(plans, dataset, [trained.1, trained.0], interactions);
+    }
     let name = file_name(trainer);
     let mut parts = name.rsplitn(3, "__");
     let (configuration, _, class) = (parts.next(), parts.next(), parts.next());
     let (class, configuration) = match (class, configuration) {
         (Some(class), Some(configuration)) => (class, configuration),
-        _ => (
-            checkpoint.trainer.as_deref().unwrap_or_default(),
-            checkpoint.configuration.as_deref().unwrap_or("3d_fullres"),
-        ),
+        _ => trained,
     };
     read_plan(plans, dataset, configuration, class)
+}
+
+/// The licence of a promptable network, which its owner must have accepted; of others, nobody has said it here.
+fn accepted(trainer: &Path, plan: &Plan, options: &ImportOptions) -> Result<Option<String>> {
+    if plan.interactions.is_none() {
+        return Ok(None);
+    }
+    let licence = licence_in(trainer, plan)?;
+    if !options.licence_accepted {
+        let licence = licence.unwrap_or_else(|| "unknown".to_owned());
+        return Err(Error::LicenceNotAccepted { licence });
+    }
+    Ok(licence)
 }
 
 /// The trainer folders in `path`, itself included (then the list is one empty path), up to three levels down;
@@ -236,7 +280,7 @@ fn folds(trainer: &Path, options: &ImportOptions) -> Result<Vec<String>> {
     }
 }
 
-fn small_file(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn small_file(path: &Path) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(Error::read(path))?;
     let mut bytes = Vec::new();
     // One more than the limit, so that `read_plan` sees that it is passed.

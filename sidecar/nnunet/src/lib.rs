@@ -20,6 +20,7 @@
 //!   label, any `transpose_forward`; labels up to 255.
 //! * `PlainConvUNet` and `ResidualEncoderUNet` with instance normalisation and (leaky) rectifiers; any number of
 //!   stages, anisotropic kernels and strides. Dropout and deep supervision have no effect at inference.
+//! * Folders in nnInteractive's layout, whose networks take prompts beside one image: see [`Interactions`].
 //! * CT, z-score, 0-1, RGB and no normalisation; `resample_data_or_seg_to_shape`.
 //! * Checkpoints of PyTorch 1.6 and later in f32, f16, bf16 or f64, from any device, wrapped or not.
 //!
@@ -41,6 +42,7 @@ mod error;
 mod graph;
 mod head;
 mod import;
+mod interactions;
 mod json;
 mod layers;
 mod native;
@@ -48,6 +50,7 @@ mod onnx;
 mod opcode;
 mod pickle;
 pub mod plan;
+mod promptable;
 mod read_architecture;
 mod read_plan;
 #[cfg(test)]
@@ -62,6 +65,7 @@ pub use error::{Error, Result};
 pub use graph::{FEATURES, GraphOptions, INPUT, InstanceNormalization, OUTPUT, Part, to_onnx};
 pub use head::{HEAD_BIAS, HEAD_WEIGHT, Head, head, head_to_onnx};
 pub use import::{Folds, ImportOptions, import, models_in, plan_in, read_folder};
+pub use interactions::{Interactions, Pair};
 pub use native::{Header, MAGIC, Precision, describe, describe_bytes, load, load_bytes, save};
 pub use plan::{Label, Normalization, Outputs, Plan, Resampling};
 pub use read_plan::read_plan;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
+use crate::interactions::Interactions;
 
 /// Everything needed to prepare an image for a network and to read its answer, whichever form it was written in.
 ///
@@ -39,6 +40,9 @@ pub struct Plan {
     pub reader: String,
     /// The network.
     pub architecture: Architecture,
+    /// How it takes prompts, which are its channels behind the first; `None` for networks that segment by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interactions: Option<Interactions>,
 }
 
 /// One class of `dataset.json`.

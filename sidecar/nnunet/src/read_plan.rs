@@ -47,12 +47,13 @@ pub fn read_plan(plans: &[u8], dataset: &[u8], configuration: &str, trainer: &st
         resampling_of_scores: resampling(&found, "probabilities")?,
         reader: plans.get("image_reader_writer").text()?.to_owned(),
         architecture: read_architecture(&found)?,
+        interactions: None,
     };
     plan.check()?;
     Ok(plan)
 }
 
-fn json(file: &'static str, bytes: &[u8]) -> Result<Value> {
+pub(crate) fn json(file: &'static str, bytes: &[u8]) -> Result<Value> {
     if bytes.len() as u64 > JSON_LIMIT {
         let found = bytes.len() as u64;
         return Err(Error::TooLarge { what: format!("`{file}`"), unit: "bytes", found, limit: JSON_LIMIT });
@@ -61,7 +62,7 @@ fn json(file: &'static str, bytes: &[u8]) -> Result<Value> {
 }
 
 /// The configuration with everything it inherits: the parent's fields first, its own over them.
-fn inherited(plans: &Field<'_>, name: &str) -> Result<Value> {
+pub(crate) fn inherited(plans: &Field<'_>, name: &str) -> Result<Value> {
     let mut lineage = Vec::new();
     let mut next = Some(name.to_owned());
     while let Some(name) = next {
@@ -105,7 +106,7 @@ fn supported(plans: &Field<'_>, configuration: &Field<'_>) -> Result<()> {
     only(configuration.get("preprocessor_name"), "preprocessor", "DefaultPreprocessor")
 }
 
-fn channels(dataset: &Field<'_>) -> Result<Vec<String>> {
+pub(crate) fn channels(dataset: &Field<'_>) -> Result<Vec<String>> {
     // nnU-Net prefers the older name where both stand.
     let older = dataset.get("modality");
     let field = if older.is_null() { dataset.get("channel_names") } else { older };

@@ -84,6 +84,9 @@ struct ImportArguments {
     /// Licence of the weights, to be shown with every use
     #[arg(long, alias = "license", value_name = "TEXT")]
     licence: Option<String>,
+    /// Agree to the licence of a promptable network, which its folder states
+    #[arg(long, alias = "accept-license")]
+    accept_licence: bool,
 }
 
 /// Works on models.
@@ -119,6 +122,7 @@ fn list(store: &ModelStore, json: bool) -> Result<()> {
     rows.extend(models.iter().map(|model| {
         let from = match &model.origin {
             Origin::Embedded => "built in".to_owned(),
+            Origin::Installed(_) if model.promptable => "installed, takes prompts".to_owned(),
             Origin::Installed(_) => "installed".to_owned(),
             Origin::Found(folder) => folder.display().to_string(),
         };
@@ -226,6 +230,10 @@ fn import(arguments: &ImportArguments, store: &ModelStore, context: &Context) ->
     for path in &paths {
         let model = import_one(path, arguments, store, &progress)?;
         context.display.clear();
+        if model.promptable {
+            let note = format!("`{}` takes prompts, under the licence `{}`", model.id, model.licence);
+            context.display.note(&note);
+        }
         output::line(&model.id)?;
     }
     Ok(())
@@ -254,7 +262,11 @@ fn import_one(
     store: &ModelStore,
     progress: &Progress,
 ) -> Result<InstalledModel> {
-    let request = ImportRequest { name: arguments.name.clone(), licence: arguments.licence.clone() };
+    let request = ImportRequest {
+        name: arguments.name.clone(),
+        licence: arguments.licence.clone(),
+        licence_accepted: arguments.accept_licence,
+    };
     Ok(store.import(path, &request, progress)?)
 }
 

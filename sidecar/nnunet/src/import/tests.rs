@@ -87,3 +87,60 @@ fn hashing_can_be_cancelled() {
     let cancelled = import(&residual_folder(), &ImportOptions::default(), &progress);
     assert!(matches!(cancelled, Err(Error::Cancelled)));
 }
+
+#[test]
+fn a_promptable_network_is_read_once_its_licence_is_accepted() {
+    let folder = reference().join("promptable/model");
+    let refused = read(&folder, Folds::Found).unwrap_err();
+    let sentence = "the weights are under the licence `Apache-2.0`, which was not accepted";
+    assert_eq!(refused.to_string(), sentence);
+    let accepted = ImportOptions { licence_accepted: true, ..ImportOptions::default() };
+    let model = import(&folder, &accepted, &Progress::silent()).unwrap();
+    assert_eq!(model.source.licence.as_deref(), Some("Apache-2.0"));
+    let names = ["CT", "previous", "lasso +", "lasso -", "point +", "point -", "scribble +", "scribble -"];
+    assert_eq!(model.plan.channels, names);
+    assert_eq!((model.plan.patch_size, model.plan.outputs.channels()), ([32; 3], 2));
+    let interactions = model.plan.interactions.as_ref().unwrap();
+    assert_eq!((interactions.channels, interactions.scribble, interactions.decay), (7, Some([5, 6]), 0.9));
+    // What it is stays with it in our own file.
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("model.vesalius");
+    crate::save(&model, &file, crate::Precision::Exact).unwrap();
+    assert_eq!(crate::load(&file).unwrap(), model);
+}
+
+#[test]
+fn a_promptable_network_has_one_fold_and_one_image() {
+    let original = reference().join("promptable/model");
+    let place = tempfile::tempdir().unwrap();
+    let copy = |name: &str, to: &str| {
+        std::fs::create_dir_all(place.path().join(to).parent().unwrap()).unwrap();
+        std::fs::copy(original.join(name), place.path().join(to)).unwrap();
+    };
+    let check = |sentence: &str| {
+        let options = ImportOptions { licence_accepted: true, ..ImportOptions::default() };
+        let error = import(place.path(), &options, &Progress::silent()).unwrap_err().to_string();
+        assert!(error.contains(sentence), "{error}");
+    };
+    for name in ["plans.json", "dataset.json", "inference_info.json"] {
+        copy(name, name);
+    }
+    check("has no fold with `checkpoint_final.pth`");
+    for fold in ["fold_0", "fold_1"] {
+        copy("fold_0/checkpoint_final.pth", &format!("{fold}/checkpoint_final.pth"));
+    }
+    check("a promptable network of folds `fold_0, fold_1` is not supported, only one fold");
+    std::fs::remove_dir_all(place.path().join("fold_1")).unwrap();
+    let dataset = std::fs::read_to_string(original.join("dataset.json")).unwrap();
+    let two = dataset.replace("\"0\": \"CT\"", "\"0\": \"CT\", \"1\": \"PET\"");
+    assert_ne!(two, dataset);
+    std::fs::write(place.path().join("dataset.json"), two).unwrap();
+    check("number of image channels `2` is not supported, only one");
+    // As in folders of data with thousands of objects, whose labels mean nothing here.
+    let many = dataset.replace("\"object\": 1", "\"object\": 1, \"another\": 5000");
+    std::fs::write(place.path().join("dataset.json"), many).unwrap();
+    // The pickle names the configuration; without `LICENSE` nobody knows the licence.
+    let options = ImportOptions::default();
+    let error = import(place.path(), &options, &Progress::silent()).unwrap_err().to_string();
+    assert!(error.contains("under the licence `unknown`"), "{error}");
+}
