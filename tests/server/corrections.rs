@@ -2,10 +2,11 @@
 
 mod faults;
 mod learning;
+mod networks;
 
 use std::sync::Arc;
 
-use correction::{Action, Delta, Event, Image, Intensity, Prompt, Request, Session, Shape, Sign};
+use correction::{Action, Delta, Event, Image, Intensity, Prompt, Request, Session, Shape, Sign, Tool};
 use imaging::{Grid, LabelMap, Progress, Volume};
 use ndarray::Array3;
 use serde_json::{Value, json};
@@ -113,6 +114,7 @@ fn directly(session: &mut Session, request: &Request, action: &Action, delta: Op
     let event = match action {
         Action::Prompt(prompt) => session.prompt(request, prompt, &silent),
         Action::Choose(candidate) => session.choose(request, *candidate, &silent),
+        Action::Tool(tool) => session.tool(request, tool, &silent),
         Action::Foreign => session.foreign(request, delta.unwrap().clone()),
         Action::Undo => session.undo(request),
         Action::Redo => session.redo(request),
@@ -165,6 +167,7 @@ fn operations_are_those_of_the_crate_bit_for_bit() {
         Action::Lock(2, true),
         Action::Prompt(patient.click([10, 14, 12], Sign::Remove, None)),
         Action::Prompt(boxed),
+        Action::Tool(Tool::Snap { label: 1, within_mm: 4.0 }),
         Action::Accept(Some(3)),
         Action::Lock(2, false),
         Action::Accept(None),
@@ -203,14 +206,14 @@ fn operations_are_those_of_the_crate_bit_for_bit() {
             assert_eq!(row["effort"], serde_json::to_value(ours.efforts().get(&label)).unwrap(), "{row}");
         }
     }
-    assert_eq!(labels(&sidecar, &id), (14, ours.labels().labels.as_slice().unwrap().to_vec()));
+    assert_eq!(labels(&sidecar, &id), (15, ours.labels().labels.as_slice().unwrap().to_vec()));
     let all: Vec<Event> = ours.since(0).unwrap().cloned().collect();
     assert_eq!(events(&sidecar, &id, 0), all);
     assert_eq!(events(&sidecar, &id, 9), all[9..]);
     let view = sidecar.get(&format!("/v1/sessions/{id}")).json();
     let names: Vec<&str> =
         view["structures"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
-    assert_eq!((names, &view["revision"]), (vec!["liver", "stomach", "lump"], &json!(14)));
+    assert_eq!((names, &view["revision"]), (vec!["liver", "stomach", "lump"], &json!(15)));
     assert_eq!(view["ijk_to_world"], json!(patient.grid.matrix().concat()));
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::delta::Delta;
 use crate::effort::Effort;
 use crate::prompt::Prompt;
+use crate::tools::Tool;
 use crate::{Error, Result};
 
 /// Who asks, and for which labels.
@@ -29,6 +30,8 @@ pub enum Action {
     Prompt(Prompt),
     /// The newest prompt's answer was replaced by another of its candidates.
     Choose(usize),
+    /// A structure was changed as a whole.
+    Tool(Tool),
     /// The viewer changed labels by itself, such as with its own brush.
     Foreign,
     /// The newest change was taken back.

@@ -42,9 +42,11 @@ mod region;
 mod runner_up;
 mod scopes;
 mod session;
+mod snap;
 mod suspicious;
 #[cfg(test)]
 mod tests;
+mod tools;
 #[cfg(test)]
 mod truth;
 
@@ -58,5 +60,6 @@ pub use image::{Image, Intensity};
 pub use maxflow::{Cut, Graph, NOBODY};
 pub use prompt::{Limits, Prompt, Shape, Sign, label_near};
 pub use runner_up::RunnerUp;
-pub use session::{Question, Session, Status};
+pub use session::{Asked, Drawn, Question, Session, Status};
 pub use suspicious::{Place, Reason, suspicious};
+pub use tools::Tool;

@@ -189,7 +189,7 @@ fn check_sizes(image: &Image, labels: &LabelMap, limits: &Limits) -> Result<()> 
 }
 
 /// The voxel that holds a position.
-fn voxel(grid: &Grid, position: [f64; 3]) -> Result<[usize; 3]> {
+pub(crate) fn voxel(grid: &Grid, position: [f64; 3]) -> Result<[usize; 3]> {
     if position.iter().any(|value| !value.is_finite()) {
         return Err(Error::Prompt { reason: "a position is not a finite number" });
     }
@@ -250,7 +250,7 @@ fn scribble(grid: &Grid, points: &[[f64; 3]], radius_mm: f64) -> Result<Vec<[usi
 }
 
 /// The voxels between two corners, as far as the image goes.
-fn bounds(grid: &Grid, corners: &[[f64; 3]; 2]) -> Result<IndexBox> {
+pub(crate) fn bounds(grid: &Grid, corners: &[[f64; 3]; 2]) -> Result<IndexBox> {
     if corners.iter().flatten().any(|value| !value.is_finite()) {
         return Err(Error::Prompt { reason: "a corner is not a finite number" });
     }

@@ -16,9 +16,10 @@ use crate::image::Image;
 use crate::prompt::{Limits, Prompt};
 use crate::runner_up::RunnerUp;
 use crate::suspicious::{Place, suspicious};
+use crate::tools::{Tool, used};
 use crate::{Error, Result};
 
-pub use network::Question;
+pub use network::{Asked, Drawn, Question};
 
 /// Bytes of changes that a session remembers unless told otherwise: some hundred thousand edits.
 const BUDGET: usize = 256 << 20;
@@ -291,6 +292,27 @@ impl Session {
         }
         let effort = Effort::new(request.seconds, 1, 0, delta.changes());
         let event = self.commit(request, Action::Foreign, delta.clone(), effort)?;
+        self.history.done.push_back(Edit { delta, prompted: None });
+        self.history.undone.clear();
+        self.answer = None;
+        Ok(event)
+    }
+
+    /// Changes a structure as a whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Background`], [`Error::Locked`], [`Error::Outside`], [`Error::Prompt`] for what cannot be;
+    /// [`Error::Nothing`] where nothing would change; [`Error::Stale`], [`Error::Reused`], [`Error::Cancelled`].
+    pub fn tool(&mut self, request: &Request, tool: &Tool, progress: &Progress) -> Result<Event> {
+        let action = Action::Tool(tool.clone());
+        if let Some(event) = self.history.repeated(request, &action, None)? {
+            return Ok(event.clone());
+        }
+        self.current(request, None)?;
+        let delta = used(tool, &self.image, &self.labels, &self.limits, progress)?;
+        let effort = Effort::new(request.seconds, 1, 0, delta.changes());
+        let event = self.commit(request, action, delta.clone(), effort)?;
         self.history.done.push_back(Edit { delta, prompted: None });
         self.history.undone.clear();
         self.answer = None;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::{
     Action, Answer, Delta, Error, Event, Image, Intensity, Limits, Prompt, Request, Session, Shape, Sign,
-    Subject, correct,
+    Subject, Tool, correct,
 };
 
 const SIZE: [usize; 3] = [34, 30, 26];
@@ -254,7 +254,7 @@ proptest! {
     }
 
     #[test]
-    fn any_session_is_undone_and_replayed(steps in prop::collection::vec((prompts(), 0..8u8), 1..8)) {
+    fn any_session_is_undone_and_replayed(steps in prop::collection::vec((prompts(), 0..9u8), 1..8)) {
         let (image, labels) = patient();
         let mut session = Session::new(image.clone(), labels.clone(), None).unwrap();
         let silent = Progress::silent();
@@ -268,6 +268,7 @@ proptest! {
                 2 => session.choose(&request, drawn.2[0][0] % 5, &silent),
                 3 => session.foreign(&request, brush(session.labels(), drawn.2[0])),
                 4 => session.lock(&request, 3, drawn.2[0][0] % 2 == 0),
+                5 => session.tool(&request, &tool(&labels, &drawn), &silent),
                 _ => session.prompt(&request, &prompt(&labels, drawn), &silent),
             };
             let Ok(event) = event else {
@@ -313,6 +314,16 @@ proptest! {
             }
             prop_assert_eq!(labels, before);
         }
+    }
+}
+
+fn tool(labels: &LabelMap, (_, label, voxels, _): &(Sign, Option<u8>, Vec<[usize; 3]>, u8)) -> Tool {
+    let (label, at) = (label.unwrap_or(1), world(labels, voxels[0]));
+    match voxels[0][1] % 4 {
+        0 => Tool::Snap { label, within_mm: 3.0 },
+        1 => Tool::Fill { label, axis: None },
+        2 => Tool::Keep { label, at },
+        _ => Tool::Drop { label, at },
     }
 }
 

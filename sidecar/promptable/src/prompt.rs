@@ -30,6 +30,30 @@ pub enum Shape {
     Lasso(IndexBox, Array3<bool>),
 }
 
+impl Shape {
+    /// A stroke of these voxels `[i, j, k]`; `None` without any.
+    #[must_use]
+    pub fn stroke(voxels: &[[usize; 3]]) -> Option<Shape> {
+        let boxes = voxels.iter().map(|voxel| IndexBox { start: *voxel, end: voxel.map(|n| n + 1) });
+        let part = boxes.reduce(|a, b| a.union(&b))?;
+        let [ni, nj, nk] = part.size();
+        let mut mask = Array3::from_elem((nk, nj, ni), false);
+        for &[i, j, k] in voxels {
+            mask[[k - part.start[2], j - part.start[1], i - part.start[0]]] = true;
+        }
+        Some(Shape::Scribble(part, mask))
+    }
+
+    /// The middle slice of a box.
+    #[must_use]
+    pub fn flat(part: &IndexBox) -> Shape {
+        let mut flat = *part;
+        flat.start[2] = part.start[2].midpoint(part.end[2].saturating_sub(1).max(part.start[2]));
+        flat.end[2] = flat.start[2] + 1;
+        Shape::Box(flat)
+    }
+}
+
 /// Where the network looks first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct View {

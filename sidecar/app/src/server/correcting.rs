@@ -4,7 +4,8 @@
 //!
 //! * This process: the routes below; `registry` and `journal`, what is kept; `make`, how a session is made. It looks at
 //!   no voxel.
-//! * The worker: `desks`, the sessions in memory; `beginning`, `work`, what is done with them.
+//! * The worker: `desks`, the sessions in memory; `beginning`, `work`, what is done with them; `proposing`, what a
+//!   network of the user's own is asked.
 //! * `stored`: sessions as they lie on the disk, for the command line.
 //! * Between them `orders`; between server and clients `bodies`, and `schema` for the API's document.
 //!
@@ -17,6 +18,7 @@ mod desks;
 mod journal;
 mod make;
 mod orders;
+mod proposing;
 mod registry;
 pub(super) mod schema;
 pub(crate) mod stored;
@@ -42,12 +44,11 @@ use super::id::Id;
 use super::jobs::digest;
 use super::protocol::{Ask, Format, LABELS};
 use super::routes::{answer, checked, file, from_json, key, ok, with_status};
-use bodies::{Hover, NewSession, Operation, View};
+use bodies::{Hover, NewSession, Operation, Propose, View};
 pub(super) use desks::Desks;
-use orders::What;
-pub(super) use orders::{Correct, RUNNER_UP};
+pub(super) use orders::{Correct, RUNNER_UP, What};
 pub(super) use registry::Corrections;
-use registry::Session;
+use registry::{Looks, Session};
 
 /// Longest wait for new events.
 const LONGEST_WAIT: f64 = 30.0;
@@ -55,6 +56,9 @@ const LONGEST_WAIT: f64 = 30.0;
 const PLACES: [usize; 2] = [20, 1000];
 /// Bytes of a journal that are sent at a time.
 const PIECE: u64 = 256 << 10;
+/// Time for a look, and for a network that may have to be opened first and runs on a processor.
+const LOOK_WITHIN: Duration = Duration::from_secs(60);
+const NETWORK_WITHIN: Duration = Duration::from_secs(900);
 /// Names the revision of the labels that are sent.
 const REVISION: &str = "x-vesalius-revision";
 
@@ -132,7 +136,14 @@ fn parts(with: BoxedFilter<(Arc<Server>,)>) -> BoxedFilter<(Response,)> {
     let hover = hover.then(|id, body, server: Arc<Server>| async move {
         let session = server.corrections.get(&id)?;
         let Hover { prompt } = from_json(body).await?;
-        Ok(ok(server.hover(&session, What::Hover(prompt)).await?))
+        Ok(ok(server.latest(&session, &session.hover, What::Hover(prompt)).await?))
+    });
+    let propose = warp::path!("v1" / "sessions" / Id / "propose").and(warp::post());
+    let propose = propose.and(warp::body::stream()).and(with.clone());
+    let propose = propose.then(|id, body, server: Arc<Server>| async move {
+        let session = server.corrections.get(&id)?;
+        let asked: Propose = from_json(body).await?;
+        Ok(ok(server.latest(&session, &session.proposal, What::Propose(asked)).await?))
     });
     let places = warp::path!("v1" / "sessions" / Id / "suspicious").and(warp::get());
     let places = places.and(warp::query()).and(with.clone());
@@ -155,7 +166,8 @@ fn parts(with: BoxedFilter<(Arc<Server>,)>) -> BoxedFilter<(Response,)> {
         let session = server.corrections.get(&id)?;
         labels_in(&server, &session, format).await
     });
-    let some = operate.map(answer).or(hover.map(answer)).unify().or(places.map(answer)).unify();
+    let some = operate.map(answer).or(hover.map(answer)).unify().or(propose.map(answer)).unify();
+    let some = some.or(places.map(answer)).unify();
     some.or(events.map(answer)).unify().or(labels.map(answer)).unify().boxed()
 }
 
@@ -172,6 +184,8 @@ impl Server {
     /// Does an operation; it is written down before this returns.
     async fn operate(&self, session: &Session, operation: Operation) -> Answer<Value> {
         self.check_open()?;
+        // What a network would say of the labels as they were is of no use any more.
+        self.end(&session.proposal, None).await;
         let turn = session.turn().await;
         let order = session.order(turn.revision(), What::Operate(operation));
         let mut done = self.corrector.ask(Ask::Correct(order)).await?;
@@ -186,19 +200,25 @@ impl Server {
         Ok(done)
     }
 
-    /// Looks what a prompt would do; an older look ends.
-    async fn hover(&self, session: &Session, what: What) -> Answer<Value> {
+    /// Looks what a prompt would do, or asks a network; an older look of the kind ends.
+    async fn latest(&self, session: &Session, kind: &Looks, what: What) -> Answer<Value> {
+        let patience = if matches!(what, What::Propose(_)) { NETWORK_WITHIN } else { LOOK_WITHIN };
         let order = session.order(session.revision(), what);
         let conversation = self.corrector.order(Ask::Correct(order)).await?;
         let number = conversation.number;
-        let older = session.hover.lock().unwrap_or_else(PoisonError::into_inner).replace(number);
+        self.end(kind, Some(number)).await;
+        let answer = conversation.answer_within(patience).await;
+        let mut newest = kind.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.take_if(|newest| *newest == number);
+        answer
+    }
+
+    /// Ends the newest look of a kind; another one takes its place.
+    async fn end(&self, kind: &Looks, next: Option<u64>) {
+        let older = std::mem::replace(&mut *kind.lock().unwrap_or_else(PoisonError::into_inner), next);
         if let Some(order) = older {
             drop(self.corrector.order(Ask::Cancel { order }).await);
         }
-        let answer = conversation.answer().await;
-        let mut newest = session.hover.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.take_if(|newest| *newest == number);
-        answer
     }
 
     /// Forgets a session.

@@ -118,6 +118,9 @@ fn corrections() -> Vec<Route> {
         post("/v1/sessions/{id}/hover", "What a prompt would do at least; ends an older request")
             .takes::<bodies::Hover>()
             .gives::<bodies::Ghost>(200),
+        post("/v1/sessions/{id}/propose", "Asks a network about the newest prompt; ends an older request")
+            .takes::<bodies::Propose>()
+            .gives::<bodies::Proposed>(200),
         get("/v1/sessions/{id}/events", "The events after a revision, a line of JSON each")
             .query("since", "the revision; 0 when left out")
             .query("wait", "seconds to wait for one, 30 at most")

@@ -78,7 +78,12 @@ impl Conversation {
     }
 
     /// What an order comes to that takes seconds at most.
-    pub(super) async fn answer(mut self) -> Answer<Value> {
+    pub(super) async fn answer(self) -> Answer<Value> {
+        self.answer_within(ANSWER_WITHIN).await
+    }
+
+    /// What an order comes to.
+    pub(super) async fn answer_within(mut self, patience: Duration) -> Answer<Value> {
         let answer = async {
             loop {
                 match self.next().await {
@@ -89,8 +94,9 @@ impl Conversation {
                 }
             }
         };
-        tokio::time::timeout(ANSWER_WITHIN, answer).await.unwrap_or_else(|_| {
-            Err(Refusal::new(Code::WorkerSilent, "the worker gave no answer for a minute", "try again"))
+        tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| {
+            let message = format!("the worker gave no answer for {} s", patience.as_secs());
+            Err(Refusal::new(Code::WorkerSilent, message, "try again"))
         })
     }
 }

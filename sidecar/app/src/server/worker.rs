@@ -15,7 +15,7 @@ use imaging::Progress;
 use serde_json::{Value, json};
 
 use super::archive::{self, Archive};
-use super::correcting::{Desks, RUNNER_UP};
+use super::correcting::{Desks, RUNNER_UP, What};
 use super::error::{Answer, Choice, Code, Refusal};
 use super::installer::Installer;
 use super::limits::Urgency;
@@ -163,7 +163,10 @@ impl Worker {
                 self.segment(&work, progress, pace)
             }
             Ask::Export { folder, format } => results::export(&folder, format, progress),
-            Ask::Correct(order) => self.desks.obey(&order, progress),
+            Ask::Correct(order) => match &order.what {
+                What::Propose(asked) => self.desks.propose(&order, asked, self.engine()?.as_ref(), progress),
+                _ => self.desks.obey(&order, progress),
+            },
             Ask::Cancel { .. } => Ok(Value::Null),
         }
     }
@@ -304,10 +307,12 @@ fn progress(number: u64, pace: Arc<Mutex<Option<Pace>>>) -> Progress {
 }
 
 /// What the engine says, under its code.
-fn of_engine(error: engine::Error) -> Refusal {
+pub(super) fn of_engine(error: engine::Error) -> Refusal {
     let code = match &error {
         engine::Error::Cancelled => Code::Cancelled,
-        engine::Error::ModelMissing { .. } | engine::Error::NoModel { .. } => Code::ModelMissing,
+        engine::Error::ModelMissing { .. }
+        | engine::Error::NoModel { .. }
+        | engine::Error::NotPromptable { .. } => Code::ModelMissing,
         engine::Error::UnknownStructure { .. } => Code::UnknownStructure,
         engine::Error::Region { .. } => Code::InvalidRegion,
         engine::Error::RuntimeMissing { .. }

@@ -1,13 +1,13 @@
 //! What a network of the user's own is asked about the newest prompt, and what becomes of its answer.
 
-use imaging::Progress;
+use imaging::{IndexBox, Progress};
 use ndarray::Array3;
 
 use super::Session;
 use crate::correct::{Answer, Source, proposed, work_of};
 use crate::gate::{NetworkMask, gated};
-use crate::history::Edit;
-use crate::prompt::{Prompt, locate};
+use crate::history::{Edit, Prompted};
+use crate::prompt::{Shape, Sign, bounds, locate};
 use crate::{Error, Result};
 
 /// What a network is asked: an object and what was said of it.
@@ -19,8 +19,28 @@ pub struct Question {
     pub label: u8,
     /// The object before the newest prompt, `[[k, j, i]]`.
     pub object: Array3<bool>,
-    /// The prompts for it that still stand, the newest last, each with its voxels `[i, j, k]`.
-    pub prompts: Vec<(Prompt, Vec<[usize; 3]>)>,
+    /// The prompts for it that still stand, the newest last.
+    pub prompts: Vec<Asked>,
+}
+
+/// A prompt as voxels `[i, j, k]`, of which at least one may change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// Where.
+    pub shape: Drawn,
+    /// Whether it belongs to the object.
+    pub inside: bool,
+}
+
+/// Where a prompt points.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Drawn {
+    /// A click.
+    Point([usize; 3]),
+    /// The voxels of a scribble.
+    Stroke(Vec<[usize; 3]>),
+    /// A box, and the voxel nearest to its middle that may change.
+    Box(IndexBox, [usize; 3]),
 }
 
 impl Session {
@@ -33,8 +53,18 @@ impl Session {
         newest.delta.iter().for_each(|([i, j, k], before, _)| object[[k, j, i]] = before == label);
         let prompts = self.history.done.iter().filter_map(|edit| edit.prompted.as_ref());
         let prompts = prompts.filter(|prompted| prompted.label == label);
-        let prompts = prompts.map(|prompted| (prompted.prompt.clone(), prompted.seeds.clone())).collect();
+        let prompts = prompts.filter_map(|prompted| self.asked(prompted)).collect();
         Some(Question { revision: self.revision(), label, object, prompts })
+    }
+
+    fn asked(&self, prompted: &Prompted) -> Option<Asked> {
+        let first = prompted.seeds.first().copied()?;
+        let shape = match &prompted.prompt.shape {
+            Shape::Point(_) => Drawn::Point(first),
+            Shape::Scribble { .. } => Drawn::Stroke(prompted.seeds.clone()),
+            Shape::Box { corners } => Drawn::Box(bounds(&self.labels.grid, corners).ok()?, first),
+        };
+        Some(Asked { shape, inside: prompted.prompt.sign == Sign::Add })
     }
 
     /// Adds what a network answered to the candidates of the newest prompt, as the last one: of its mask only what

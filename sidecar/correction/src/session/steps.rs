@@ -161,7 +161,7 @@ impl Session {
         };
         self.enter(event)?;
         match action {
-            Action::Prompt(_) | Action::Foreign => {
+            Action::Prompt(_) | Action::Tool(_) | Action::Foreign => {
                 self.history.done.push_back(Edit { delta, prompted });
                 self.history.undone.clear();
             }

@@ -3,7 +3,7 @@
 use imaging::IndexBox;
 
 use super::*;
-use crate::{Candidate, NetworkMask, Source};
+use crate::{Asked, Candidate, Drawn, NetworkMask, Source};
 
 fn inside_ball(voxel: [usize; 3], center: [f64; 3], radius: f64) -> bool {
     (0..3).map(|a| (voxel[a] as f64 - center[a]).powi(2)).sum::<f64>() < radius * radius
@@ -38,7 +38,7 @@ fn only_what_hangs_together_with_the_click_is_offered() {
     let (mut session, labels, _) = clicked(Sign::Add, [16, 14, 12]);
     let question = session.question().unwrap();
     assert_eq!((question.revision, question.label, question.prompts.len()), (1, 1, 1));
-    assert_eq!(question.prompts[0].1, [[16, 14, 12]]);
+    assert_eq!(question.prompts, [Asked { shape: Drawn::Point([16, 14, 12]), inside: true }]);
     assert_eq!(question.object, labels.labels.mapv(|label| label == 1));
     let silent = Progress::silent();
     let before = session.labels().clone();

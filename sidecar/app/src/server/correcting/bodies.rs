@@ -76,6 +76,28 @@ pub(crate) struct Hover {
     pub(crate) prompt: Prompt,
 }
 
+/// What `POST /v1/sessions/ID/propose` takes.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Propose {
+    /// The revision whose prompt is to be answered: the newest.
+    pub(crate) base: u64,
+    /// A model that takes prompts; the one that is installed when left out.
+    #[serde(default)]
+    pub(crate) network: Option<String>,
+}
+
+/// What a network made of the newest prompt.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Proposed {
+    /// The session's, unchanged.
+    pub(crate) revision: u64,
+    /// The network that was asked.
+    pub(crate) network: String,
+    #[serde(flatten)]
+    pub(crate) wheel: Wheel,
+}
+
 /// A structure while it is being corrected.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = CorrectedStructure)]
@@ -115,10 +137,13 @@ pub(crate) struct Wheel {
     pub(crate) label: Option<u8>,
     /// The label under it that may give voxels; 0 is background.
     pub(crate) under: Option<u8>,
-    /// Smallest first.
+    /// Smallest first; last the network's, where one was asked.
     pub(crate) candidates: Vec<Candidate>,
     /// Which of them the labels show.
     pub(crate) chosen: Option<usize>,
+    /// Other places where a network that was asked sees the structure otherwise; nothing changes there.
+    #[serde(default)]
+    pub(crate) elsewhere: usize,
 }
 
 /// Everything that is known of a session but for its labels.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use std::{fs, io};
 
 use correction::{Event, Image, Intensity, RunnerUp, Session};
+use engine::Engine;
 use formats::ReadOptions;
 use imaging::{Grid, LabelMap, Progress};
 use serde_json::Value;
@@ -17,7 +18,9 @@ use super::super::limits;
 use super::super::protocol::TABLE;
 use super::super::results::Table;
 use super::super::worker::of_formats;
+use super::bodies::Propose;
 use super::orders::{Correct, IMAGE, JOURNAL, RUNNER_UP, START, What};
+use super::proposing::{self, Networks};
 use super::{beginning, work};
 use crate::{machine, output};
 
@@ -31,6 +34,7 @@ pub(crate) struct Desks {
     /// Most bytes of memory to take; what is free where nobody says.
     memory: Option<u64>,
     desks: Mutex<Vec<Arc<Desk>>>,
+    networks: Networks,
 }
 
 /// The place of one session.
@@ -71,7 +75,7 @@ impl Desk {
 impl Desks {
     /// None yet.
     pub(crate) fn new(memory: Option<u64>) -> Desks {
-        Desks { memory, desks: Mutex::default() }
+        Desks { memory, desks: Mutex::default(), networks: Networks::default() }
     }
 
     /// Does what is asked.
@@ -95,6 +99,7 @@ impl Desks {
                 let open = session.as_mut().ok_or_else(Refusal::internal)?;
                 work::operate(open, operation, progress)
             }
+            What::Propose(_) => Err(Refusal::internal()),
             What::State => self.look(order, true, progress, work::state),
             What::Hover(prompt) => {
                 self.look(order, false, progress, |open| work::hover(open, prompt, progress))
@@ -111,6 +116,26 @@ impl Desks {
                 Ok(Value::Null)
             }
         }
+    }
+
+    /// Asks a network about the newest prompt. Meanwhile others look, and change: then the answer is stale.
+    pub(crate) fn propose(
+        &self,
+        order: &Correct,
+        asked: &Propose,
+        engine: &Engine,
+        progress: &Progress,
+    ) -> Answer<Value> {
+        let (question, image) = self.look(order, false, progress, |open| proposing::question(open, asked.base))?;
+        let (network, mask) =
+            self.networks.ask(engine, asked.network.as_deref(), &question, image, progress)?;
+        let desk = self.desk(&order.folder);
+        let mut session = desk.write();
+        if session.is_none() {
+            *session = Some(self.load(order, progress)?);
+        }
+        let open = session.as_mut().ok_or_else(Refusal::internal)?;
+        proposing::offer(open, question.revision, network, &mask, progress)
     }
 
     /// Looks at a session, which others may do as well. Unless the order `is_exact`, it may be ahead of its journal,

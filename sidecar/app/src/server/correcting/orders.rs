@@ -8,7 +8,7 @@ use imaging::Grid;
 use serde::{Deserialize, Serialize};
 
 use super::super::protocol::Format;
-use super::bodies::{NewStructure, Operation};
+use super::bodies::{NewStructure, Operation, Propose};
 
 /// The image, in a session's folder.
 pub(crate) const IMAGE: &str = "image.nrrd";
@@ -43,6 +43,8 @@ pub(crate) enum What {
     Operate(Operation),
     /// A [`super::bodies::Ghost`].
     Hover(Prompt),
+    /// A [`super::bodies::Proposed`]; takes as long as the network does.
+    Propose(Propose),
     /// A [`super::bodies::Suspicious`].
     Suspicious { most: usize },
     /// Writes the labels into the folder, raw or in a format; their revision is the answer.

@@ -51,8 +51,13 @@ pub(super) struct Session {
     revision: watch::Sender<u64>,
     touched: Mutex<SystemTime>,
     /// The order of the newest hover.
-    pub(super) hover: Mutex<Option<u64>>,
+    pub(super) hover: Looks,
+    /// The order of the newest question to a network.
+    pub(super) proposal: Looks,
 }
+
+/// The order of the newest look of a kind, while it goes on.
+pub(super) type Looks = Mutex<Option<u64>>;
 
 /// The right to change a session.
 pub(super) type Turn = OwnedMutexGuard<Journal>;
@@ -79,6 +84,7 @@ impl Session {
             journal: Arc::new(tokio::sync::Mutex::new(journal)),
             touched: Mutex::new(touched.unwrap_or_else(|_| SystemTime::now())),
             hover: Mutex::default(),
+            proposal: Mutex::default(),
         })
     }
 

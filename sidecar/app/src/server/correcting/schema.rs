@@ -37,6 +37,21 @@ pub(crate) struct Prompt {
     label: Option<u8>,
 }
 
+/// A change of a whole structure, without a prompt.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[schema(as = StructureTool)]
+pub(crate) enum Tool {
+    /// Moves the boundary to where the image has edges, by so many millimetres at most, up to 10.
+    Snap { label: u8, within_mm: f64 },
+    /// Fills slices between drawn ones: those along axis 0, 1 or 2 of the image, or along the one with most gaps.
+    Fill { label: u8, axis: Option<usize> },
+    /// Keeps what hangs together with a position in LPS+ millimetres.
+    Keep { label: u8, at: [f64; 3] },
+    /// Makes what hangs together with a position in LPS+ millimetres background.
+    Drop { label: u8, at: [f64; 3] },
+}
+
 /// What is done.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +60,8 @@ pub(crate) enum Action {
     Prompt(Prompt),
     /// Replaces the newest prompt's answer by another of its candidates.
     Choose(usize),
+    /// Changes a structure as a whole.
+    Tool(Tool),
     /// Takes in what the viewer changed by itself.
     Foreign,
     /// Takes back the newest change.
@@ -98,6 +115,8 @@ pub(crate) enum Source {
     Component,
     /// Where the network's second choice is the label.
     RunnerUp,
+    /// What a network that takes prompts sees there.
+    Network,
 }
 
 /// How far the review of a structure has come.
@@ -183,16 +202,21 @@ mod tests {
             signs.map(|sign| correction::Prompt { shape: shape.clone(), sign, label: Some(5) })
         });
         use correction::Action::{Accept, Choose, Foreign, Lock, Redo, Undo};
+        use correction::Tool::{Drop, Fill, Keep, Snap};
         let others =
             [Choose(2), Foreign, Undo, Redo, Lock(5, true), Accept(Some(5)), Accept(None)].into_iter();
+        let at = [1.0, 2.0, 0.1];
+        let fills = [None, Some(2)].map(|axis| Fill { label: 5, axis });
+        let tools = [Snap { label: 5, within_mm: 3.0 }, Keep { label: 5, at }, Drop { label: 5, at }];
+        let others = others.chain(tools.into_iter().chain(fills).map(correction::Action::Tool));
         for action in prompts.map(correction::Action::Prompt).chain(others) {
             let effort = correction::Effort { voxels: vec![((0, 5), 7)], ..Default::default() };
             let operation = "a".to_owned();
             let event = correction::Event { revision: 1, operation, action, delta: delta.clone(), effort };
             from_value::<Event>(to_value(&event).unwrap()).unwrap();
         }
-        use correction::Source::{Component, RunnerUp, Scope};
-        for source in [Scope(8.0), Component, RunnerUp] {
+        use correction::Source::{Component, Network, RunnerUp, Scope};
+        for source in [Scope(8.0), Component, RunnerUp, Network] {
             from_value::<super::Source>(to_value(source).unwrap()).unwrap();
         }
         for reason in [correction::Reason::Island, correction::Reason::Hole, correction::Reason::Unsure(7)] {

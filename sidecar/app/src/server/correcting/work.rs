@@ -21,7 +21,7 @@ use crate::making;
 /// Longest name of an operation.
 const LONGEST_NAME: usize = 128;
 
-fn json(value: &impl Serialize) -> Answer<Value> {
+pub(super) fn json(value: &impl Serialize) -> Answer<Value> {
     serde_json::to_value(value).map_err(|_| Refusal::internal())
 }
 
@@ -110,12 +110,13 @@ fn candidate(candidate: &correction::Candidate) -> Candidate {
     Candidate { source: candidate.source, voxels: candidate.voxels, score: candidate.score }
 }
 
-fn wheel(open: &Open) -> Wheel {
+pub(super) fn wheel(open: &Open) -> Wheel {
     open.session.answer().map_or_else(Wheel::default, |answer| Wheel {
         label: Some(answer.label),
         under: Some(answer.under),
         candidates: answer.candidates.iter().map(candidate).collect(),
         chosen: Some(answer.chosen),
+        elsewhere: answer.elsewhere,
     })
 }
 
@@ -138,6 +139,7 @@ pub(super) fn operate(open: &mut Open, operation: &Operation, progress: &Progres
     let event = match &operation.action {
         Action::Prompt(prompt) => session.prompt(&request, prompt, progress),
         Action::Choose(candidate) => session.choose(&request, *candidate, progress),
+        Action::Tool(tool) => session.tool(&request, tool, progress),
         Action::Foreign => session.foreign(&request, delta(operation.delta.as_deref())?),
         Action::Undo => session.undo(&request),
         Action::Redo => session.redo(&request),
