@@ -40,6 +40,9 @@ fn a_network_offers_one_more_candidate_and_changes_nothing() {
     let sidecar = Sidecar::start(home.path(), &["--device", "cpu"]);
     let patient = Patient::new();
     let id = patient.begin(&sidecar);
+    let models = sidecar.get("/v1/models").json();
+    let promptable = models.as_array().unwrap().iter().filter(|model| model["promptable"] == true);
+    assert_eq!(promptable.map(|model| &model["id"]).collect::<Vec<_>>(), ["clicks"]);
     let path = format!("/v1/sessions/{id}/propose");
     let ask = |body: &Value| sidecar.post(&path, body);
     assert_eq!(refused(&ask(&json!({ "base": 0 }))), (422, "invalid".to_owned()));

@@ -76,6 +76,8 @@ pub(super) struct ModelView {
     folds: Vec<String>,
     bytes: u64,
     sha256: String,
+    /// Whether it takes prompts: no task, but a network that corrections can ask.
+    promptable: bool,
     /// `embedded`, `installed`, or `found` in a folder of TotalSegmentator.
     origin: &'static str,
 }
@@ -97,6 +99,7 @@ pub(super) fn models(store: &ModelStore) -> Answer<Value> {
         folds: model.folds,
         bytes: model.bytes,
         sha256: model.sha256,
+        promptable: model.promptable,
         origin: match model.origin {
             Origin::Embedded => "embedded",
             Origin::Installed(_) => "installed",
