@@ -176,12 +176,6 @@ impl Session {
         &self.efforts
     }
 
-    /// The image.
-    #[must_use]
-    pub fn image(&self) -> &Image {
-        &self.image
-    }
-
     /// The newest prompt's candidates, if it was made since the session was opened or rebuilt.
     #[must_use]
     pub fn answer(&self) -> Option<&Answer> {

@@ -126,7 +126,8 @@ impl Desks {
         engine: &Engine,
         progress: &Progress,
     ) -> Answer<Value> {
-        let (question, image) = self.look(order, false, progress, |open| proposing::question(open, asked.base))?;
+        let (question, image) =
+            self.look(order, false, progress, |open| proposing::question(open, asked.base))?;
         let (network, mask) =
             self.networks.ask(engine, asked.network.as_deref(), &question, image, progress)?;
         let desk = self.desk(&order.folder);
