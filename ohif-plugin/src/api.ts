@@ -7,6 +7,9 @@ export type Action = {
 } | {
   /** Replaces the newest prompt's answer by another of its candidates. */
   choose: number;
+} | {
+  /** Changes a structure as a whole. */
+  tool: StructureTool;
 } | 'foreign' | 'undo' | 'redo' | {
   /** Locks or unlocks: the label, and `true` or `false`. */
   lock: [unknown, unknown];
@@ -34,7 +37,7 @@ export type Candidate = {
 export type CandidateSource = {
   /** The cut within a scope of so many millimetres. */
   scope: number;
-} | 'component' | 'runner_up';
+} | 'component' | 'runner_up' | 'network';
 
 /** One way out of an ambiguity: send it as `{"KEY": "VALUE"}`. */
 export type Choice = {
@@ -306,6 +309,33 @@ export type Shape = {
 /** Whether a prompt adds to a structure or removes from it. */
 export type Sign = 'add' | 'remove';
 
+/** A change of a whole structure, without a prompt. */
+export type StructureTool = {
+  /** Moves the boundary to where the image has edges, by so many millimetres at most, up to 10. */
+  snap: {
+  label: number;
+  within_mm: number;
+};
+} | {
+  /** Fills slices between drawn ones: those along axis 0, 1 or 2 of the image, or along the one with most gaps. */
+  fill: {
+  axis?: number | null;
+  label: number;
+};
+} | {
+  /** Keeps what hangs together with a position in LPS+ millimetres. */
+  keep: {
+  at: number[];
+  label: number;
+};
+} | {
+  /** Makes what hangs together with a position in LPS+ millimetres background. */
+  drop: {
+  at: number[];
+  label: number;
+};
+};
+
 /** The table of a result: what `GET /v1/jobs/ID/segmentation` gives. */
 export type Table = {
   /** Of the labels, which is that of the input: LPS, millimetres. */
@@ -394,10 +424,12 @@ export type VolumeState = 'receiving' | 'fetching' | 'reading' | 'ready' | 'fail
 
 /** The stops of the wheel, while the newest change is a prompt's. */
 export type Wheel = {
-  /** Smallest first. */
+  /** Smallest first; last the network's, where one was asked. */
   candidates: Candidate[];
   /** Which of them the labels show. */
   chosen?: number | null;
+  /** Other places where a network that was asked sees the structure otherwise; nothing changes there. */
+  elsewhere?: number;
   /** The label that the prompt is about. */
   label?: number | null;
   /** The label under it that may give voxels; 0 is background. */

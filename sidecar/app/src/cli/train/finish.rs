@@ -23,7 +23,7 @@ const MOST_DIFFERING: f64 = 1e-4;
 /// The model of a training in a store of its own.
 pub(super) fn import(trained: &Trained, progress: &Progress) -> Result<ModelStore> {
     let store = ModelStore::new(trained.run.join("models"), Vec::new());
-    let request = ImportRequest { name: Some(CANDIDATE.to_owned()), licence: None };
+    let request = ImportRequest { name: Some(CANDIDATE.to_owned()), ..ImportRequest::default() };
     store.import(&trained.folder, &request, progress)?;
     Ok(store)
 }
