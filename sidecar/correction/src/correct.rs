@@ -14,8 +14,10 @@ use crate::runner_up::RunnerUp;
 use crate::scopes::{Solved, sizes, solved};
 use crate::{Error, Result};
 
-/// The largest scope of a preview.
+/// The largest scope of a preview, and in images whose voxels are all shorter than [`FINE_MM`].
 const PREVIEW_MM: f64 = 14.0;
+const FINE_PREVIEW_MM: f64 = 8.0;
+const FINE_MM: f64 = 1.4;
 
 /// What a prompt is about.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +112,8 @@ pub fn correct(subject: &Subject<'_>, prompt: &Prompt, progress: &Progress) -> R
 ///
 /// As [`correct`].
 pub fn preview(subject: &Subject<'_>, prompt: &Prompt, progress: &Progress) -> Result<Answer> {
-    answer(subject, prompt, PREVIEW_MM, progress)
+    let coarsest = subject.labels.grid.spacing().into_iter().fold(0.0, f64::max);
+    answer(subject, prompt, if coarsest < FINE_MM { FINE_PREVIEW_MM } else { PREVIEW_MM }, progress)
 }
 
 /// The box of voxels that decide what a prompt does.

@@ -331,17 +331,17 @@ impl<'a> Tiles<'a> {
             })
         };
         let extent = scene.labels.grid.size;
-        let whole: Vec<IndexBox> = block
-            .inner()
-            .filter(|&cell| cells[cell])
-            .map(|cell| {
-                let start = block.voxel(cell);
-                IndexBox { start, end: std::array::from_fn(|a| (start[a] + block.factor[a]).min(extent[a])) }
-            })
-            .collect();
-        let part = round_about(single());
-        let part =
-            whole.iter().fold(part, |part, cell| if part.is_empty() { *cell } else { part.union(cell) });
+        let cell_at = |start: [usize; 3]| IndexBox {
+            start,
+            end: std::array::from_fn(|a| (start[a] + block.factor[a]).min(extent[a])),
+        };
+        let whole: Vec<IndexBox> =
+            block.inner().filter(|&cell| cells[cell]).map(|cell| cell_at(block.voxel(cell))).collect();
+        let touched = (0..origins.len())
+            .filter(|tile| voxels[tile * patch..(tile + 1) * patch].contains(&true))
+            .map(|tile| cell_at(origins[tile]));
+        let part = touched.chain(whole.iter().copied()).reduce(|a, b| a.union(&b));
+        let Some(part) = part else { return Region::empty(round_about(std::iter::empty())) };
         let mut region = Region::empty(part);
         single().for_each(|voxel| region.add(voxel));
         for cell in &whole {
@@ -358,7 +358,7 @@ impl<'a> Tiles<'a> {
             }
         }
         region.openness = self.openness(&region, &origins, voxels);
-        region
+        region.trimmed()
     }
 
     /// Mean over the new boundary of how alike its sides are.

@@ -64,6 +64,24 @@ impl Region {
         self.voxels += 1;
     }
 
+    /// The same in the smallest box.
+    pub(crate) fn trimmed(self) -> Region {
+        let mut part: Option<IndexBox> = None;
+        let (start, size) = (self.part.start, self.part.size());
+        for (row, inside) in self.inside.chunks_exact(size[0].max(1)).enumerate() {
+            let Some(first) = inside.iter().position(|&inside| inside) else { continue };
+            let last = inside.iter().rposition(|&inside| inside).unwrap_or(first);
+            let (j, k) = (start[1] + row % size[1], start[2] + row / size[1]);
+            let found =
+                IndexBox { start: [start[0] + first, j, k], end: [start[0] + last + 1, j + 1, k + 1] };
+            part = Some(part.map_or(found, |part| part.union(&found)));
+        }
+        let mut region = Region::empty(part.unwrap_or(round_about(std::iter::empty())));
+        self.iter().for_each(|voxel| region.add(voxel));
+        region.openness = self.openness;
+        region
+    }
+
     /// How many voxels of each cell of a block it holds.
     pub(crate) fn counts(&self, block: &Block) -> Vec<u16> {
         let mut voxels = vec![0u16; block.roles.len()];

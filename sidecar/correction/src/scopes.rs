@@ -1,6 +1,7 @@
 //! How far a prompt may mean to reach: several scopes, and what would change in each.
 
 use imaging::{IndexBox, Progress};
+use rayon::prelude::*;
 
 use crate::Result;
 use crate::block::Scene;
@@ -74,22 +75,22 @@ pub(crate) fn solved(
     let spacing = scene.labels.grid.spacing();
     let mut scopes: Vec<Scope> = Vec::new();
     let mut shrunk = Vec::new();
-    let mut levels = Vec::new();
-    for sizes in sizes.chunk_by(|&a, &b| factor(a, spacing) == factor(b, spacing)) {
-        let level = Level::new(scene, seeds, sizes, factor(sizes[0], spacing));
-        for (n, &size) in sizes.iter().enumerate() {
+    let parts: Vec<&[f64]> = sizes.chunk_by(|&a, &b| factor(a, spacing) == factor(b, spacing)).collect();
+    let levels: Vec<Level<'_>> =
+        parts.par_iter().map(|part| Level::new(scene, seeds, part, factor(part[0], spacing))).collect();
+    for (of, (level, part)) in levels.iter().zip(parts).enumerate() {
+        for (n, &size) in part.iter().enumerate() {
             progress.step("correcting", scopes.len() as u64, sizes.len() as u64)?;
             let (region, is_whole) = level.solve(n, scopes.last().map(|scope| &scope.region));
             if !is_whole {
-                shrunk.push((scopes.len(), levels.len(), n));
+                shrunk.push((scopes.len(), of, n));
             }
             scopes.push(Scope { size, region, held: None });
         }
-        levels.push(level);
     }
     let depth = levels.first().map_or(0.0, Level::depth);
     for (first, &(n, level, of_level)) in shrunk.iter().enumerate() {
-        let level: &Level<'_> = &levels[level];
+        let level = &levels[level];
         // The smallest is no larger than fits between click and boundary.
         let held = match first {
             0 => level.held(of_level).min(depth.max(level.least())),

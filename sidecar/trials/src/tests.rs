@@ -29,6 +29,21 @@ fn every_fault_leaves_a_structure_wrong_and_others_alone() {
 }
 
 #[test]
+fn a_structure_that_was_missed_takes_few_clicks() {
+    let (volume, truth) = coarse();
+    let suite = Suite {
+        name: "missed".to_owned(),
+        image: Arc::new(Image::new(Arc::new(volume), Intensity::Hounsfield)),
+        structures: vec![2, 6],
+        truth: Arc::new(truth),
+        faults: vec![Fault::Missed],
+    };
+    let played = run(&suite, &[Method::ScopedCut], &Progress::silent()).unwrap();
+    let figures = Figures::of(&played[0].1);
+    assert!(figures.cases == 2 && figures.dice_after_3 > 0.9, "{figures:?}");
+}
+
+#[test]
 fn one_click_gains_more_than_a_perfect_brush_and_twice_gives_the_same() {
     let (volume, truth) = coarse();
     let suite = Suite {
@@ -45,6 +60,22 @@ fn one_click_gains_more_than_a_perfect_brush_and_twice_gives_the_same() {
     for (first, second) in figures.iter().zip(&again) {
         assert_eq!((first.cases, first.dice_after_1, first.noc90), (6, second.dice_after_1, second.noc90));
         assert_eq!(first.locked_touched, 0);
+    }
+    // Scripts read these; they are never renamed.
+    let names = [
+        "dice_before",
+        "dice_after_1",
+        "dice_after_3",
+        "noc90",
+        "harm",
+        "latency_p50_ms",
+        "latency_p95_ms",
+        "locked_touched",
+        "by_fault",
+    ];
+    for row in &figures {
+        let row = serde_json::to_value(row).unwrap();
+        names.iter().for_each(|name| assert!(!row[name].is_null(), "{name}"));
     }
     let gain = |n: usize| figures[n].dice_after_1 - figures[n].dice_before;
     assert!(gain(0) > gain(1) && gain(1) > 0.0, "{} after {}", gain(0), gain(1));
