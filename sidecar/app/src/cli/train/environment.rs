@@ -94,7 +94,9 @@ impl Environment {
     fn at(python: &Path, context: &Context) -> Result<Environment> {
         let asked = Command::new(python).args(["-c", ASK]).stdin(Stdio::null()).output();
         let answer = match &asked {
-            Ok(done) if done.status.success() => String::from_utf8_lossy(&done.stdout).into_owned(),
+            Ok(done) if done.status.success() && !done.stdout.is_empty() => {
+                String::from_utf8_lossy(&done.stdout).into_owned()
+            }
             Ok(done) => {
                 let said = String::from_utf8_lossy(&done.stderr);
                 let last = said.trim().lines().last().unwrap_or("it said nothing");

@@ -115,13 +115,15 @@ fn splits(order: &[String], batch: usize, rounds: usize) -> Value {
 }
 
 fn job(plan: &Plan<'_>, splits: &Value, round: usize, run: &Path) -> Job {
-    Job {
+    let mut job = Job {
         splits: Some(splits.clone()),
         fold: json!(round),
         results: run.join("results"),
-        preprocessed: plan.job.preprocessed.with_extension("rounds"),
         ..plan.job.clone()
-    }
+    };
+    // Other rounds than the data set's own folds: preprocessed apart, since nnU-Net keeps the splits there.
+    job.preprocessed = plan.job.preprocessed.with_file_name(super::plan::key(&job));
+    job
 }
 
 /// Both models on cases that neither had seen.

@@ -84,7 +84,7 @@ impl<'a> Plan<'a> {
         let validated = train.fold.parse().ok().and_then(|fold| dataset.fold(fold)).map(|[_, cases]| cases);
         let case = validated.as_ref().and_then(|cases| cases.first()).or(dataset.cases.first());
         job.parity_case = case.map(|case| dataset.images(case, "Tr")).unwrap_or_default();
-        if validated.is_none() && train.fold != "all" {
+        if validated.is_none() && train.fold != "all" && train.prequential.is_none() {
             context.display.note(
                 "note: the data set has no `splits_final.json` with that fold; nnU-Net draws one by case, not by patient",
             );
@@ -100,7 +100,7 @@ impl<'a> Plan<'a> {
 }
 
 /// Trainings of one key share their preprocessed data.
-fn key(job: &Job) -> String {
+pub(super) fn key(job: &Job) -> String {
     let plan = json!({
         "data": job.dataset_sha256, "plans_of": job.plans_of, "start": job.start_sha256, "splits": job.splits,
         "patch": job.settings.patch_size, "features": job.settings.features, "batch": job.settings.batch_size,
