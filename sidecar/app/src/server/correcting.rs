@@ -43,7 +43,7 @@ use super::error::{Answer, Code, Refusal};
 use super::id::Id;
 use super::jobs::digest;
 use super::protocol::{Ask, Format, LABELS};
-use super::routes::{answer, checked, file, from_json, key, ok, with_status};
+use super::routes::{Wanted, Which, answer, checked, file, from_json, key, ok, with_status};
 use bodies::{Hover, NewSession, Operation, Propose, View};
 pub(super) use desks::Desks;
 pub(super) use orders::{Correct, RUNNER_UP, What};
@@ -62,13 +62,6 @@ const NETWORK_WITHIN: Duration = Duration::from_secs(900);
 /// Names the revision of the labels that are sent.
 const REVISION: &str = "x-vesalius-revision";
 
-/// `?series=UID`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Which {
-    series: Option<String>,
-}
-
 /// `?since=REVISION&wait=SECONDS`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,13 +77,6 @@ struct Since {
 #[serde(deny_unknown_fields)]
 struct Most {
     most: Option<usize>,
-}
-
-/// `?format=...`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    format: Option<Format>,
 }
 
 /// `/v1/sessions`

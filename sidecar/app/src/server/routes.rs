@@ -43,8 +43,8 @@ struct Offset {
 /// `?series=UID`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Which {
-    series: Option<String>,
+pub(super) struct Which {
+    pub(super) series: Option<String>,
 }
 
 /// The end of an upload, and how to read what can be read in several ways.
@@ -58,8 +58,8 @@ struct Complete {
 /// `?format=...`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
-    format: Option<Format>,
+pub(super) struct Wanted {
+    pub(super) format: Option<Format>,
 }
 
 /// The filter of everything that the server answers.
