@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{follow, has_ended, header, home, image, refused, upload};
+use super::{follow, has_ended, header, home, image, refused, start, upload};
 use crate::support::sidecar::Sidecar;
 
 #[test]
@@ -37,6 +37,23 @@ fn a_request_that_is_sent_again_is_done_once() {
         refused(&sidecar.post_with("/v1/jobs", strange, &job("fastest"))),
         (400, "bad_request".into())
     );
+}
+
+/// Records had whole seconds: which of two results is the newest was chance.
+#[test]
+fn jobs_of_one_second_are_listed_in_the_order_they_came() {
+    let home = home();
+    let sidecar = Sidecar::start(home.path(), &["--device", "cpu"]);
+    let (voxels, grid) = image("example_ct_sm.nii.gz");
+    let volume = upload(&sidecar, &header(&grid), &voxels);
+    let asked: Vec<String> = (0..8).map(|_| start(&sidecar, &volume, "fastest")).collect();
+    let listed = |sidecar: &Sidecar| -> Vec<String> {
+        let jobs = sidecar.get("/v1/jobs").json();
+        jobs.as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(listed(&sidecar), asked);
+    drop(sidecar);
+    assert_eq!(listed(&Sidecar::start(home.path(), &["--device", "cpu"])), asked);
 }
 
 #[test]

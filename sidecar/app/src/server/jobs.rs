@@ -37,8 +37,8 @@ pub(super) struct Record {
     /// SHA-256 of the Series Instance UID, where the image is of a DICOM series.
     #[serde(default)]
     series: Option<String>,
-    /// Seconds since 1970.
-    created: u64,
+    /// Since 1970; finer than the seconds that clients see, for jobs of one second have an order.
+    created: Duration,
     state: State,
     error: Option<Refusal>,
 }
@@ -104,7 +104,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Record {
     fn view(&self) -> View {
         let Record { id, request, group, created, state, error, .. } = self;
-        View::new(id, request, group.as_ref(), *created, *state, error.as_ref())
+        View::new(id, request, group.as_ref(), created.as_secs(), *state, error.as_ref())
     }
 }
 
@@ -264,7 +264,7 @@ impl Jobs {
         let id = Id::new().map_err(|_| Refusal::internal())?;
         let folder = self.folder.join(id.as_str());
         make_private(&folder).map_err(|error| Refusal::of(Code::Internal, &error))?;
-        let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let kind = request.kind();
         let key = key.map(|key| Ok([key, fingerprint(&request)?])).transpose()?;
         let group = todo.group();
@@ -320,22 +320,27 @@ impl Jobs {
 
     /// All jobs, the oldest first.
     pub(super) fn list(&self) -> Vec<View> {
-        let mut views: Vec<View> = lock(&self.jobs).values().map(|job| job.view()).collect();
-        views.sort_by_key(|view| view.created);
-        views
+        self.of(|_| true)
     }
 
     /// The results of a DICOM series, the newest first.
     pub(super) fn of_series(&self, uid: &str) -> Vec<View> {
         let wanted = Some(digest(uid.as_bytes()));
-        let is_result = |job: &&Arc<Job>| {
-            let record = lock(&job.record);
-            record.state == State::Done && record.series == wanted
-        };
-        let mut views: Vec<View> =
-            lock(&self.jobs).values().filter(is_result).map(|job| job.view()).collect();
-        views.sort_by_key(|view| std::cmp::Reverse(view.created));
+        let mut views = self.of(|record| record.state == State::Done && record.series == wanted);
+        views.reverse();
         views
+    }
+
+    /// The jobs whose record is as wanted, the oldest first.
+    fn of(&self, wanted: impl Fn(&Record) -> bool) -> Vec<View> {
+        let jobs = lock(&self.jobs);
+        let created = |job: &Arc<Job>| {
+            let record = lock(&job.record);
+            wanted(&record).then(|| record.created)
+        };
+        let mut chosen: Vec<_> = jobs.values().filter_map(|job| Some((created(job)?, job))).collect();
+        chosen.sort_by_key(|(created, _)| *created);
+        chosen.into_iter().map(|(_, job)| job.view()).collect()
     }
 
     /// Whether any job has not ended.

@@ -17,7 +17,7 @@ use super::super::volumes::{Chosen, Volume};
 use super::super::{Server, blocking};
 use super::bodies::{NewSession, View};
 use super::orders::{Beginning, Begun, Correct, IMAGE, RUNNER_UP, START, START_VOLUME, What};
-use super::registry::{Record, Session, seconds};
+use super::registry::{Record, Session, since_1970};
 
 /// What a session is made of.
 struct Parts {
@@ -51,7 +51,7 @@ impl Server {
             volume: parts.volume.id.clone(),
             job: new.job.clone(),
             dims: parts.image.image.grid.size,
-            created: seconds(SystemTime::now()),
+            created: since_1970(SystemTime::now()),
         };
         let answer = self.begin_in(&folder, parts, new, record).await;
         if answer.is_err() {

@@ -37,8 +37,8 @@ pub(super) struct Record {
     pub(super) job: Option<Id>,
     /// Voxels along i, j, k.
     pub(super) dims: [usize; 3],
-    /// Seconds since 1970.
-    pub(super) created: u64,
+    /// Since 1970; finer than the seconds that clients see, for sessions of one second have an order.
+    pub(super) created: Duration,
 }
 
 /// One session.
@@ -66,9 +66,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Seconds since 1970.
-pub(super) fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+/// Zero for a clock that is set before it.
+pub(super) fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 impl Session {
@@ -127,8 +127,8 @@ impl Session {
     pub(super) fn about(&self) -> About {
         About {
             id: self.record.id.clone(),
-            created: self.record.created,
-            touched: seconds(*lock(&self.touched)),
+            created: self.record.created.as_secs(),
+            touched: since_1970(*lock(&self.touched)).as_secs(),
             volume: self.record.volume.clone(),
             job: self.record.job.clone(),
         }
@@ -217,10 +217,9 @@ impl Corrections {
         let wanted = |session: &&Arc<Session>| {
             series.is_none_or(|series| session.record.series.as_ref() == Some(series))
         };
-        let mut views: Vec<Summary> =
-            sessions.values().filter(wanted).map(|session| session.summary()).collect();
-        views.sort_by_key(|view| std::cmp::Reverse(view.about.created));
-        views
+        let mut chosen: Vec<_> = sessions.values().filter(wanted).collect();
+        chosen.sort_by_key(|session| std::cmp::Reverse(session.record.created));
+        chosen.into_iter().map(|session| session.summary()).collect()
     }
 
     /// Forgets a session.

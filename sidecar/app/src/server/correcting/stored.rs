@@ -73,7 +73,7 @@ fn stored(folder: &Path, progress: &Progress) -> Answer<Stored> {
     };
     Ok(Stored {
         id: record.id.to_string(),
-        created: record.created,
+        created: record.created.as_secs(),
         patient: patient.into(),
         segments: table.segments().cloned().collect(),
         provenance: table.provenance,
