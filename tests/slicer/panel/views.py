@@ -77,13 +77,16 @@ class SliceView(_View):
         self.node.SetOrientation(orientation)
         self.size = size
         self._show(self.node)
-        # What the application's slice widget does: the resliced image lies behind all else.
-        self._mapper, actor = vtk.vtkImageMapper(), vtk.vtkActor2D()
+        # What the application's slice widget does: the resliced image lies behind all else. In one renderer with
+        # what is see-through, it would be drawn around that, which then looks as if on black.
+        self._mapper, actor, behind = vtk.vtkImageMapper(), vtk.vtkActor2D(), vtk.vtkRenderer()
         self._mapper.SetColorWindow(255)
         self._mapper.SetColorLevel(127.5)
         actor.SetMapper(self._mapper)
-        actor.GetProperty().SetDisplayLocationToBackground()
-        self.renderer.AddViewProp(actor)
+        behind.AddViewProp(actor)
+        self.window.SetNumberOfLayers(max(2, self.window.GetNumberOfLayers()))
+        self.window.AddRenderer(behind)
+        self.renderer.SetLayer(1)
         self.logic.ResizeSliceNode(*size)
 
     def show(self, volume: Any) -> None:
