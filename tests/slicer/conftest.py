@@ -21,10 +21,11 @@ import engine as engines  # noqa: E402
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory):
-    """An engine with the built-in model and small networks for `total` at 6 mm."""
+    """An engine with the built-in model and small networks: for `total` at 6 mm, and for prompts."""
     home = tmp_path_factory.mktemp("engine")
     home.chmod(0o700)
     engines.import_small_networks(home)
+    engines.import_network(home)
     started = engines.Engine(home)
     yield started
     started.stop()

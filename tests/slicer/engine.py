@@ -15,6 +15,7 @@ EXAMPLE = ROOT / "docs" / "examples" / "head_neck_ct.nii.gz"
 # A CT and small networks of random weights: `total` at 6 mm in a second, with more structures than a body has.
 GOLDEN = ROOT / "tests" / "reference" / "golden"
 SMALL_CT = GOLDEN / "input" / "example_ct_sm.nii.gz"
+NETWORK = ROOT / "tests" / "reference" / "promptable" / "model"
 WEIGHTS = GOLDEN / "weights" / "Dataset298_TotalSegmentator_total_6mm_1559subj"
 
 
@@ -52,6 +53,11 @@ def run(home: Path, *arguments: str) -> str:
 def import_small_networks(home: Path) -> None:
     """Makes `total` at 6 mm run."""
     run(home, "models", "import", str(WEIGHTS), "--licence", "CC0-1.0")
+
+
+def import_network(home: Path) -> None:
+    """Adds a small network that takes prompts, `clicks`."""
+    run(home, "models", "import", str(NETWORK), "--name", "clicks", "--accept-licence")
 
 
 class Engine:

@@ -319,7 +319,7 @@ def correct(folder: Path, scene: Any, widget: Any) -> None:
         ),
     )
     slicer.app.layoutManager = lambda: layout
-    correction = widget.panel.correct._correction
+    correction = widget.panel.correct.correction
     ui.fixButton.checked = True
     loop.until(lambda: not correction.driver.is_busy)
     assert correction.error is None, correction.error

@@ -12,22 +12,23 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import slicer
-import vtk
 
-from . import limits, scene, surfaces
+from . import limits, link, picking, scene, surfaces
 from .driver import Driver, is_cancellation
 from .editing import Editing
 from .layers import Layers
 from .link import Link
 from .process import Engine
 from .vesalius import VesaliusError, geometry, sessions
+from .vesalius.delta import Delta
 from .vesalius.sessions import ADD
 from .vesalius.steps import Work
+from .watch import Watch
 
 CLOSED, OPENING, READY, WORKING = "closed", "opening", "ready", "working"
 Point = Sequence[float]
-# How far from the cursor a structure is looked for, in millimetres, as the engine does.
-NEAR_MM = 10.0
+# How far the boundary of a structure is moved to edges, in millimetres.
+SNAP_MM = 3.0
 
 
 class Correction:
@@ -45,8 +46,7 @@ class Correction:
         self._volume, self._node = "", ""
         # Pieces of work that have not ended.
         self._waiting = 0
-        self._watched: List[Tuple[Any, int]] = []
-        self._watch()
+        self._watch = Watch(self._node_goes, self._scene_closes)
 
     # What can be seen.
 
@@ -125,25 +125,8 @@ class Correction:
 
     def near(self, point: Point) -> int:
         """The structure under a point, or else the nearest within 10 mm; 0 where there is none."""
-        layers, mirror = self._layers, self._link.mirror if self._link is not None else None
-        if layers is None or mirror is None or self.volume is None:
-            return 0
-        grid, dims = scene.ijk_to_ras(self.volume), np.array(layers.dims)
-        at = scene.world_to_lps(self.volume, [point])[0]
-        center = np.rint(geometry.to_ijk(geometry.other_space(grid), np.array([at]))[0]).astype(int)
-        if (center < 0).any() or (center >= dims).any():
-            return 0
-        reach = (NEAR_MM / np.linalg.norm(grid[:3, :3], axis=0)).astype(int)
-        low, high = np.maximum(center - reach, 0), np.minimum(center + reach + 1, dims)
-        part = layers.part(low, high, mirror)
-        found = np.argwhere(part)
-        if len(found) == 0:
-            return 0
-        away = np.linalg.norm((found[:, ::-1] + low - center) @ grid[:3, :3].T, axis=1)
-        labels = part[tuple(found.T)]
-        # Of two as near, the engine takes the lower label.
-        nearest = np.lexsort((labels, away))[0]
-        return int(labels[nearest]) if away[nearest] <= NEAR_MM else 0
+        picked = self._picked(point)
+        return picked.value if picked is not None else 0
 
     # What the user wants.
 
@@ -173,9 +156,7 @@ class Correction:
         self.close()
         self.driver.wait(timeout=1.0)
         self.driver.abandon()
-        for observed, tag in self._watched:
-            observed.RemoveObserver(tag)
-        self._watched.clear()
+        self._watch.end()
 
     def click(self, point: Point, sign: str = ADD, value: int = 0) -> None:
         """Adds what lies at a point to a structure, or removes it; 0: the structure under it or nearest."""
@@ -241,6 +222,39 @@ class Correction:
         """Goes to the next place that deserves a look."""
         self._do(lambda editing: editing.next_place(step), "looking for doubtful places")
 
+    def keep(self, point: Point, value: int = 0) -> None:
+        """Keeps, of a structure, only the piece at a point; 0: of the structure under it or nearest."""
+        self._piece(sessions.keep, point, value, "only this piece stays")
+
+    def drop(self, point: Point, value: int = 0) -> None:
+        """Removes the piece of a structure at a point."""
+        self._piece(sessions.drop, point, value, "this piece goes")
+
+    def snap(self, value: int) -> None:
+        """Moves the boundary of a structure to edges of the image."""
+        self._tool(sessions.snap(value, SNAP_MM), f"the boundary of {self.name(value)} moves to edges")
+
+    def fill(self, value: int) -> None:
+        """Fills the slices between those in which a structure was drawn."""
+        self._tool(sessions.fill(value), f"slices of {self.name(value)} are filled")
+
+    def ask(self, network: str) -> None:
+        """Asks a network about the last prompt, and shows its answer; anything else that is done ends the question."""
+        self._do(lambda editing: editing.ask(network), f"{network} is asked; a click or Esc ends that")
+
+    def stop_asking(self) -> bool:
+        """Waits no more for a network; whether it did."""
+        is_asking = self._editing is not None and self._editing.is_asking
+        if is_asking:
+            self.driver.stop()
+        return is_asking
+
+    def allowed(self, delta: Delta, value: int) -> Delta:
+        """What the Segment Editor's masking lets through of a change of a structure."""
+        if self._layers is None or self.volume is None:
+            return delta
+        return limits.kept(delta, limits.of(self._layers, value), link.intensities(self.volume))
+
     def would(self, point: Point, sign: str, value: int) -> Optional[Tuple[str, int, Dict[str, Any]]]:
         """The session, its revision, and the prompt that a click would be; None while there is something else to do."""
         if self._link is None or self.state != READY or self.driver.is_busy or not value or self.is_locked(value):
@@ -260,7 +274,25 @@ class Correction:
             self._edited(editing.link, touched)
             self._set(self.state, "another viewer has changed something")
 
+    def _picked(self, point: Point, value: int = 0) -> Optional[picking.Picked]:
+        layers, mirror = self._layers, self._link.mirror if self._link is not None else None
+        if layers is None or mirror is None or self.volume is None:
+            return None
+        return picking.near(self.volume, layers, mirror, point, value)
+
+    def _piece(self, tool: Callable[[int, Point], Dict[str, Any]], point: Point, value: int, message: str) -> None:
+        picked = self._picked(point, value)
+        if picked is not None:
+            self._tool(tool(*picked), f"{self.name(picked.value)}: {message}")
+        elif self._editing is not None:
+            self.error = VesaliusError("invalid", f"there is no {self.name(value) if value else 'structure'} near")
+            self._set(self.state, self.error.message)
+
+    def _tool(self, action: Dict[str, Any], message: str) -> None:
+        self._do(lambda editing: editing.tool(action), message)
+
     def _do(self, work: Callable[[Editing], Work], message: str) -> None:
+        self.stop_asking()
         if self._editing is not None:
             self._run(work(self._editing), WORKING, message)
 
@@ -293,9 +325,8 @@ class Correction:
             return
         self._waiting, editing.wanted = max(0, self._waiting - 1), None
         if is_cancellation(error):
-            # All that waited is forgotten with it.
-            self._waiting = 0
-            self._set(READY, "stopped")
+            is_last = self._waiting == 0
+            self._set(READY if is_last else WORKING, "stopped" if is_last else self.message)
         elif self.state == OPENING or self.node is None or self.volume is None:
             self.close()
             self.error = error
@@ -321,23 +352,13 @@ class Correction:
 
     # What the user does meanwhile.
 
-    def _watch(self) -> None:
-        """Ends when the scene closes or one of the nodes goes: the engine forgets the image then."""
+    def _node_goes(self, node: Any) -> None:
+        if self._editing is not None and node.GetID() in (self._volume, self._node):
+            self.close(forgets=True)
 
-        @vtk.calldata_type(vtk.VTK_OBJECT)
-        def removed(_caller: Any, _event: str, node: Any) -> None:
-            if node is not None and self._editing is not None and node.GetID() in (self._volume, self._node):
-                self.close(forgets=True)
-
-        def closing(_caller: Any, _event: str) -> None:
-            if self._editing is not None:
-                self.close(forgets=True)
-
-        for event, callback in (
-            (slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, removed),
-            (slicer.vtkMRMLScene.StartCloseEvent, closing),
-        ):
-            self._watched.append((slicer.mrmlScene, slicer.mrmlScene.AddObserver(event, callback)))
+    def _scene_closes(self) -> None:
+        if self._editing is not None:
+            self.close(forgets=True)
 
 
 def _closed(link: Link, forgets: bool) -> Work[None]:

@@ -1,6 +1,7 @@
 """Runs work of short steps (`vesalius.steps`) from a timer of Qt, so that Slicer stays alive meanwhile.
 
-No Python threads: Slicer's event loop keeps the interpreter's lock while it waits, and threads would starve.
+No Python threads: Slicer's event loop keeps the interpreter's lock while it waits, and threads would starve. Only
+filters of VTK, which need no lock while they work, may run beside it (`surfaces.py`).
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ class Driver:
     def cancel(self) -> None:
         """Asks the work under way to clean up; what waits is forgotten."""
         self._waiting.clear()
+        self.stop()
+
+    def stop(self) -> None:
+        """Asks the work under way to clean up, and goes on with what waits."""
         if self._steps is not None:
             self._steps.cancel()
             self._timer.start(0)

@@ -12,11 +12,28 @@ import slicer
 
 from . import limits, link, scene, strokes
 from .link import Link
-from .vesalius import Refused, geometry, sessions
+from .vesalius import Refused, VesaliusError, geometry, sessions
+from .vesalius import delta as deltas
 from .vesalius.delta import Delta
 from .vesalius.sessions import ADD, REMOVE
 from .vesalius.steps import Work
 
+# Voxels by their old and new label.
+Changes = Dict[Tuple[int, int], int]
+# What a tool did, and what is so where it can do nothing.
+DONE = {
+    "snap": "the boundary of {name} lies on edges now",
+    "fill": "the slices of {name} are filled",
+    "keep": "of {name} one piece is left",
+    "drop": "a piece of {name} is gone",
+}
+NOTHING = {
+    "snap": "the boundary of {name} lies on edges already",
+    "fill": "{name} has no empty slices between others",
+    "keep": "{name} is all one piece",
+    "drop": "there is no piece of {name}",
+}
+NOTHING_ALLOWED = "the Segment Editor's masking allows none of it"
 # Longer pauses between two actions are no work.
 LONGEST_PAUSE = 15.0
 PLACES = 20
@@ -33,6 +50,8 @@ class Editing:
         self.place: Optional[int] = None
         # The answer that the wheel stands at, until it is there.
         self.wanted: Optional[int] = None
+        # Whether a network thinks, which may take long.
+        self.is_asking = False
         self._target = 0
         # What the last prompt and the wheel changed.
         self._changes: List[Delta] = []
@@ -52,25 +71,67 @@ class Editing:
         """Answers a prompt about a structure."""
         yield from self.settle()
         yield from self._locked()
-        self.wanted = None
-        delta = yield from self._prompt(action, value)
-        return self._told(delta)
+        return self._told((yield from self._act(action, value)))
 
     def choose(self) -> Work[str]:
         """Other answers to the last prompt, until it is the one that the wheel stands at."""
         link_, told = self.link, ""
         while self.wanted is not None and self.wanted != link_.chosen:
             wanted, candidates = self.wanted, link_.candidates
-            if self._done and self._done[-1][0] == 2:
-                # What the masking forbids was taken back in a step of its own.
-                yield from link_.operate("undo")
+            yield from self._untrim()
             delta = yield from link_.operate({"choose": wanted}, self._seconds())
             candidates = link_.candidates or candidates
-            count = yield from self._trim(delta)
+            back = yield from self._trim(delta)
             link_.candidates, link_.chosen = candidates, wanted
-            self._done[-1:] = [(1 + count, link_.revision)]
-            told = self._told(delta)
+            self._done[-1:] = [(1 if back.is_empty else 2, link_.revision)]
+            told = self._told(_net(delta, back))
         self.wanted = None
+        return told
+
+    def tool(self, action: Dict[str, Any]) -> Work[str]:
+        """Changes a structure as a whole."""
+        yield from self.settle()
+        yield from self._locked()
+        ((kind, tool),) = action["tool"].items()
+        name = self.link.layers.name(tool["label"])
+        try:
+            changes = yield from self._act(action, tool["label"])
+        except Refused as error:
+            if error.code != "invalid":
+                raise
+            return NOTHING[kind].format(name=name)
+        added, taken = self._gain_and_loss(changes)
+        if not changes:
+            return NOTHING_ALLOWED
+        parts = [f"{self._ml(added)} added"] * (added > 0) + [f"{self._ml(taken)} taken away"] * (taken > 0)
+        return f"{DONE[kind].format(name=name)}: {', '.join(parts)}"
+
+    def ask(self, network: str) -> Work[str]:
+        """Asks a network about the last prompt, and shows its answer; the wheel goes back to the others."""
+        if (yield from self.settle()) or not self.link.candidates:
+            return "a network is asked about a click: click first, then ask"
+        shown = self.link.candidates, self.link.chosen
+        was_trimmed = yield from self._untrim()
+        self.is_asking = True
+        try:
+            answer = yield from self.link.propose(network)
+        except VesaliusError:
+            if was_trimmed:
+                yield from self._retrim(shown)
+            raise
+        finally:
+            self.is_asking = False
+        if self.link.candidates[-1]["source"] == "network":
+            self.wanted = len(self.link.candidates) - 1
+            told = f"{network}: " + ((yield from self.choose()) or "that is what is shown already")
+        else:
+            told = f"{network} sees nothing there that the click allows"
+            if was_trimmed:
+                yield from self._retrim(shown)
+        elsewhere = answer["elsewhere"]
+        if elsewhere:
+            places = "another place" if elsewhere == 1 else f"{elsewhere} other places"
+            told += f"; it sees {self.link.layers.name(self._target)} otherwise in {places}, where nothing was changed"
         return told
 
     def undo(self) -> Work[str]:
@@ -123,8 +184,8 @@ class Editing:
             for line in strokes.lines(voxels):
                 shape = sessions.scribble(geometry.to_world(matrix, line), 0.0)
                 try:
-                    delta = yield from self._prompt(sessions.prompt(shape, ADD if adds else REMOVE, value), value)
-                    grown += delta.voxels
+                    action = sessions.prompt(shape, ADD if adds else REMOVE, value)
+                    grown += sum((yield from self._act(action, value)).values())
                 except Refused as error:
                     # Where nothing can follow from the paint, it stays as it is.
                     if error.code not in ("invalid", link.IS_LOCKED):
@@ -167,30 +228,47 @@ class Editing:
 
     # Parts of it.
 
-    def _prompt(self, action: Dict[str, Any], value: int) -> Work[Delta]:
+    def _act(self, action: Dict[str, Any], value: int) -> Work[Changes]:
+        """A step of the engine, and what became of it within the masking."""
         delta = yield from self.link.operate(action, self._seconds())
+        self.wanted = None
         self._target, self._changes = self.link.label or value, []
-        self._push(1 + (yield from self._trim(delta)))
-        return delta
+        back = yield from self._trim(delta)
+        self._push(1 if back.is_empty else 2)
+        return _net(delta, back)
 
-    def _trim(self, delta: Delta) -> Work[int]:
-        """Takes back what the Segment Editor's masking does not allow; how many steps that took."""
+    def _trim(self, delta: Delta) -> Work[Delta]:
+        """Takes back what the Segment Editor's masking does not allow, in a step of its own; gives that step."""
         link_ = self.link
         allowed = limits.of(link_.layers, self._target)
         self._changes.append(delta)
         if allowed.are_none:
-            return 0
+            return deltas.empty()
         before = limits.Before(link_.layers.dims)
         for change in self._changes:
             yield from before.add(change)
         back = yield from before.forbidden(link_.mirror, allowed, link.intensities(self._image))
-        if back.is_empty:
-            return 0
-        kept = link_.candidates, link_.chosen
-        yield from link_.operate("foreign", 0.0, back)
-        link_.candidates, link_.chosen = kept
-        link_.notices.append("the Segment Editor's masking kept the rest as it was")
-        return 1
+        if not back.is_empty:
+            kept = link_.candidates, link_.chosen
+            yield from link_.operate("foreign", 0.0, back)
+            link_.candidates, link_.chosen = kept
+            if back.voxels != delta.voxels:
+                link_.notices.append("the Segment Editor's masking kept the rest as it was")
+        return back
+
+    def _untrim(self) -> Work[bool]:
+        """Brings back what the masking forbids, since the engine changes its newest answer only; whether it was so."""
+        was_trimmed = bool(self._done) and self._done[-1][0] == 2
+        if was_trimmed:
+            yield from self.link.operate("undo")
+            self._done[-1] = (1, self.link.revision)
+        return was_trimmed
+
+    def _retrim(self, shown: Tuple[List[Dict[str, Any]], Optional[int]]) -> Work[None]:
+        """Takes it back again, with the answers that were shown then."""
+        yield from self.link.operate("redo")
+        self._done[-1] = (2, self.link.revision)
+        self.link.candidates, self.link.chosen = shown
 
     def _push(self, count: int) -> None:
         self._done.append((count, self.link.revision))
@@ -222,11 +300,17 @@ class Editing:
         seconds, self._acted = min(now - self._acted, LONGEST_PAUSE), now
         return seconds
 
-    def _told(self, delta: Delta) -> str:
+    def _gain_and_loss(self, changes: Changes) -> Tuple[int, int]:
+        gain = sum(count for (_, new), count in changes.items() if new == self._target)
+        loss = sum(count for (old, _), count in changes.items() if old == self._target)
+        return gain, loss
+
+    def _told(self, changes: Changes) -> str:
         """What a prompt did."""
-        target, name, changes = self._target, self.link.layers.name, delta.changes()
-        gain = sum(count for (_, new), count in changes.items() if new == target)
-        loss = sum(count for (old, _), count in changes.items() if old == target)
+        target, name = self._target, self.link.layers.name
+        gain, loss = self._gain_and_loss(changes)
+        if not changes:
+            return NOTHING_ALLOWED
         text = f"{name(target)} {'grew' if gain >= loss else 'shrank'} by {self._ml(abs(gain - loss))}"
         others = {label for change in changes for label in change} - {0, target}
         if others and gain >= loss:
@@ -237,3 +321,11 @@ class Editing:
     def _ml(self, voxels: int) -> str:
         ml = voxels * geometry.voxel_ml(scene.ijk_to_ras(self._image))
         return f"{ml:.1f} mL" if ml >= 0.95 else f"{ml:.2g} mL"
+
+
+def _net(delta: Delta, back: Delta) -> Changes:
+    """What is left of a change when some of it was taken back."""
+    changes = delta.changes()
+    for (now, before), count in back.changes().items():
+        changes[before, now] = changes.get((before, now), 0) - count
+    return {change: count for change, count in changes.items() if count}

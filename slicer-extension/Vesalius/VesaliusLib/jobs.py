@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Hashable, List, Optional, Tuple
+from typing import Any, Callable, Dict, Hashable, Optional, Tuple
 
 import slicer
-import vtk
 
 from . import scene, segments, surfaces
 from .driver import Driver, is_cancellation
 from .process import Engine
 from .vesalius import Client, EngineMissing, Progress, Refused, Result, VesaliusError
 from .vesalius.steps import Work
+from .watch import Watch
 
 IDLE, STARTING, UPLOADING, QUEUED, RUNNING = "idle", "starting", "uploading", "queued", "running"
 RECEIVING, IMPORTING = "receiving", "importing"
@@ -89,8 +89,7 @@ class Job:
         self.outcome: Optional[Outcome] = None
         self._client: Optional[Client] = None
         self._reason = ""
-        self._watched: List[Tuple[Any, int]] = []
-        self._watch()
+        self._watch = Watch(self._node_goes, self._scene_closes)
 
     @property
     def is_busy(self) -> bool:
@@ -137,7 +136,7 @@ class Job:
                 self.driver.wait(timeout=1.0)
             finally:
                 self.driver.abandon()
-        self._unwatch()
+        self._watch.end()
         self._forget_voxels()
         self.driver.wait(timeout=1.0)
         self._forget_client()
@@ -253,31 +252,16 @@ class Job:
 
     # What the user does meanwhile.
 
-    def _watch(self) -> None:
-        """Stops the job when the scene closes or one of its nodes goes; the engine forgets the voxels then."""
+    def _node_goes(self, node: Any) -> None:
+        request = self.request
+        if request is not None and node.GetID() in (request.volume, request.segmentation):
+            self.cancel(f"stopped, since `{node.GetName()}` was deleted")
+            if node.GetID() == request.volume:
+                self._forget_voxels()
 
-        @vtk.calldata_type(vtk.VTK_OBJECT)
-        def removed(_caller: Any, _event: str, node: Any) -> None:
-            request = self.request
-            if request is not None and node is not None and node.GetID() in (request.volume, request.segmentation):
-                self.cancel(f"stopped, since `{node.GetName()}` was deleted")
-                if node.GetID() == request.volume:
-                    self._forget_voxels()
-
-        def closing(_caller: Any, _event: str) -> None:
-            self.cancel("stopped, since the scene was closed")
-            self._forget_voxels()
-
-        for event, callback in (
-            (slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, removed),
-            (slicer.vtkMRMLScene.StartCloseEvent, closing),
-        ):
-            self._watched.append((slicer.mrmlScene, slicer.mrmlScene.AddObserver(event, callback)))
-
-    def _unwatch(self) -> None:
-        for observed, tag in self._watched:
-            observed.RemoveObserver(tag)
-        self._watched.clear()
+    def _scene_closes(self) -> None:
+        self.cancel("stopped, since the scene was closed")
+        self._forget_voxels()
 
 
 def node_of(node_id: str) -> Any:

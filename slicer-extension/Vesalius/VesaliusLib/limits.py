@@ -30,6 +30,14 @@ class Limits(NamedTuple):
         """Whether everything may."""
         return self.intensity is None and bool(self.may_change.all())
 
+    def allow(self, labels: np.ndarray, intensities: np.ndarray) -> np.ndarray:
+        """Which of some voxels may change, by what stands there and how bright they are."""
+        may = self.may_change[labels]
+        if self.intensity is not None:
+            low, high = self.intensity
+            may &= (intensities >= low) & (intensities <= high)
+        return may
+
 
 def locked(layers: Layers) -> Set[int]:
     """The values that the user locked."""
@@ -103,11 +111,7 @@ class Before:
         for places, labels in self._parts:
             for begin in range(0, len(places), deltas.PIECE):
                 place, before = places[begin : begin + deltas.PIECE], labels[begin : begin + deltas.PIECE]
-                is_bad = ~limits.may_change[before]
-                if limits.intensity is not None:
-                    low, high = limits.intensity
-                    is_bad |= (values[place] < low) | (values[place] > high)
-                is_bad &= now[place] != before
+                is_bad = ~limits.allow(before, values[place]) & (now[place] != before)
                 found.append((place[is_bad], before[is_bad]))
                 yield GO_ON
         if not found:
@@ -115,6 +119,16 @@ class Before:
         place, before = (np.concatenate(column) for column in zip(*found))
         order = np.argsort(place, kind="stable")
         return deltas.of_places(place[order], now[place[order]], before[order], self._dims)
+
+
+def kept(delta: Delta, limits: Limits, intensities: np.ndarray) -> Delta:
+    """The part of a change that the limits allow; intensities are `[k, j, i]`."""
+    if limits.are_none or delta.is_empty:
+        return delta
+    dims = intensities.shape[::-1]
+    place, old, new = (np.concatenate(column) for column in zip(*delta.pieces(dims)))
+    where = limits.allow(old, intensities.reshape(-1)[place])
+    return deltas.of_places(place[where], old[where], new[where], dims)
 
 
 def touching(delta: Delta, values: Set[int], dims: Sequence[int]) -> Tuple[Delta, Delta]:

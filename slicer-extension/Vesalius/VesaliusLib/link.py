@@ -132,6 +132,14 @@ class Link:
         answer = yield from self._in_session(lambda client, session: sessions.suspicious(client, session, most))
         return answer["places"]
 
+    def propose(self, network: str) -> Work[Dict[str, Any]]:
+        """Asks a network about the newest prompt; the labels stay as they are."""
+        answer = yield from self._in_session(
+            lambda client, session: sessions.propose(client, session, self.revision, network)
+        )
+        self.candidates, self.chosen, self.label = answer["candidates"], answer["chosen"], answer["label"]
+        return answer
+
     def catch_up(self) -> Work[None]:
         """Takes in what happened to the session meanwhile, such as in another viewer."""
         try:

@@ -13,6 +13,7 @@ from . import scene
 from .correction import CLOSED, OPENING, WORKING, Correction
 from .correction_view import Listener, SliceViews, mark, unmark
 from .panel_results import jump
+from .panel_tools import Tools
 from .panel_words import in_panel, sentence
 from .preview import Preview
 from .vesalius.sessions import ADD, REMOVE
@@ -34,7 +35,7 @@ class CorrectSection:
     """Shows a correction. `nodes` gives the volume and the segmentation that the panel is about, or None."""
 
     def __init__(self, ui: Any, correction: Correction, nodes: Callable[[], Optional[Sequence[Any]]]) -> None:
-        self._ui, self._correction, self._nodes = ui, correction, nodes
+        self._ui, self.correction, self._nodes = ui, correction, nodes
         self._sign, self._hovered, self._target, self._is_filling = ADD, 0, 0, False
         self._cursor: Optional[Sequence[float]] = None
         # By ids of segmentations: the job that made them, and the image as it was then.
@@ -43,7 +44,8 @@ class CorrectSection:
         self._glance = qt.QTimer()
         self._glance.setSingleShot(True)
         self._glance.connect("timeout()", self._look)
-        self.preview = Preview(correction.engine)
+        self.preview = Preview(correction.engine, correction.allowed)
+        self.tools = Tools(ui, correction, lambda: self.value, lambda: setattr(ui.fixButton, "checked", True))
         self._is_turned = False
         self._rest = qt.QTimer()
         self._rest.setSingleShot(True)
@@ -90,7 +92,7 @@ class CorrectSection:
 
     def show(self) -> None:
         """Other nodes were chosen, or none: a correction of others ends, and the engine keeps its session."""
-        correction = self._correction
+        correction = self.correction
         volume, node = self._nodes() or (None, None)
         if correction.state != CLOSED and not (volume is correction.volume and node is correction.node):
             self._ui.fixButton.checked = False
@@ -102,9 +104,10 @@ class CorrectSection:
         for timer in (self._glance, self._follow, self._rest):
             timer.stop()
         self.preview.end()
+        self.tools.close()
         self.views.disarm()
-        self._correction.on_change = lambda: None
-        self._correction.end()
+        self.correction.on_change = lambda: None
+        self.correction.end()
 
     # What the user does.
 
@@ -112,7 +115,9 @@ class CorrectSection:
         if is_on and self._open():
             self.views.arm()
             self._follow.start()
+            self.tools.look()
         else:
+            self.tools.disarm()
             self.views.disarm()
             self._follow.stop()
             self._rest.stop()
@@ -127,7 +132,7 @@ class CorrectSection:
             return False
         volume, node = nodes
         job, image = self._made.get(node.GetID(), ("", None))
-        self._correction.open(volume, node, job if scene.key_of(volume) == image else "")
+        self.correction.open(volume, node, job if scene.key_of(volume) == image else "")
         return True
 
     def _opened(self, action: Callable[[], None]) -> None:
@@ -140,11 +145,14 @@ class CorrectSection:
         sign = self._meant(is_turned)
         self._rest.stop()
         self.preview.hide()
-        correction = self._correction
+        correction = self.correction
         if correction.state in (CLOSED, OPENING):
             return
-        value = int(self._ui.structureComboBox.currentData or 0) or correction.near(points[0])
+        chosen = int(self._ui.structureComboBox.currentData or 0)
+        value = chosen or correction.near(points[0])
         self._target = value or self._target
+        if self.tools.take(points[0], chosen):
+            return
         mark(points, sign == ADD)
         if len(points) == 1:
             correction.click(points[0], sign, value)
@@ -164,8 +172,8 @@ class CorrectSection:
 
     def _foresee(self) -> None:
         """Shows what a click would do here."""
-        point, correction = self._cursor, self._correction
-        if point is None or not self.views.is_armed:
+        point, correction = self._cursor, self.correction
+        if point is None or not self.views.is_armed or self.tools.hint:
             return
         value = int(self._ui.structureComboBox.currentData or 0) or correction.near(point)
         asked = correction.would(point, self._meant(self._is_turned), value)
@@ -175,20 +183,23 @@ class CorrectSection:
     def _look(self) -> None:
         """Says what lies under the cursor."""
         before = self._hovered
-        is_idle = self._correction.is_open and self._cursor is not None
-        self._hovered = self._correction.near(self._cursor) if is_idle else 0
+        is_idle = self.correction.is_open and self._cursor is not None
+        self._hovered = self.correction.near(self._cursor) if is_idle else 0
         if self._hovered != before:
             self._show_line()
 
     def _turned(self, step: int) -> bool:
-        return self._correction.choose(step)
+        return self.correction.choose(step)
 
     def _pressed(self, key: str) -> bool:
         """Keys over a slice view while Fix is on."""
-        correction = self._correction
+        correction = self.correction
         here = correction.near(self._cursor) if self._cursor is not None else 0
         here = here or self.value
+        chosen = int(self._ui.structureComboBox.currentData or 0)
         actions = {
+            "o": lambda: self._cursor is not None and self.tools.piece("keep", self._cursor, chosen),
+            "d": lambda: self._cursor is not None and self.tools.piece("drop", self._cursor, chosen),
             "z": correction.undo,
             "y": correction.redo,
             "n": lambda: self._next(1),
@@ -196,7 +207,7 @@ class CorrectSection:
             "a": lambda: here and correction.accept(here),
             "k": lambda: here and correction.lock(here),
             "t": self._turn_sign,
-            "Escape": lambda: setattr(self._ui.fixButton, "checked", False),
+            "Escape": self._escape,
         }
         plain = key[1:].lower() if key.startswith("^") else key
         if key.startswith("^") and plain not in ("z", "y"):
@@ -206,6 +217,11 @@ class CorrectSection:
             action()
         return action is not None
 
+    def _escape(self) -> None:
+        """Ends what waits for something, else Fix."""
+        if not self.correction.stop_asking() and not self.tools.disarm():
+            self._ui.fixButton.checked = False
+
     def _turn_sign(self) -> None:
         self._set_sign(REMOVE if self._sign == ADD else ADD)
 
@@ -214,23 +230,23 @@ class CorrectSection:
         self.update()
 
     def _next(self, step: int) -> None:
-        self._opened(lambda: self._correction.next_place(step))
+        self._opened(lambda: self.correction.next_place(step))
 
     def _place_clicked(self, item: Any, _column: int) -> None:
         number = item.data(0, VALUE)
-        if number < len(self._correction.places):
-            self._go_to(self._correction.places[number])
+        if number < len(self.correction.places):
+            self._go_to(self.correction.places[number])
 
     def _go_to(self, place: Any) -> None:
         self._target = int(place["label"])
-        jump(self._correction.point_of(place))
+        jump(self.correction.point_of(place))
 
     def _box(self) -> None:
         """The first press makes a box to be moved and sized; the second corrects inside it."""
         nodes, roi = self._nodes(), slicer.mrmlScene.GetFirstNodeByName(BOX)
         if roi is not None:
-            if self._correction.is_open:
-                self._correction.box(roi, self._sign, self.value)
+            if self.correction.is_open:
+                self.correction.box(roi, self._sign, self.value)
             slicer.mrmlScene.RemoveNode(roi)
         elif nodes is not None:
             self._opened(lambda: None)
@@ -255,7 +271,7 @@ class CorrectSection:
 
     def update(self) -> None:
         """Shows the state of the correction, and what can be done now."""
-        ui, correction, nodes = self._ui, self._correction, self._nodes()
+        ui, correction, nodes = self._ui, self.correction, self._nodes()
         if nodes is None and ui.fixButton.checked:
             ui.fixButton.checked = False
         self._fill_structures()
@@ -273,6 +289,7 @@ class CorrectSection:
         ui.acceptButton.setEnabled(has_value)
         ui.acceptAllButton.setEnabled(is_open)
         name = correction.name(self.value) if has_value else ""
+        self.tools.update(nodes is not None, name)
         is_locked = has_value and correction.is_locked(self.value)
         ui.lockButton.text = _("Unlock") if is_locked else _("Lock")
         ui.acceptButton.text = _("Accept {name}").format(name=name) if name else _("Accept")
@@ -287,13 +304,15 @@ class CorrectSection:
 
     def _show_line(self) -> None:
         """One sentence: what happens, what went wrong, or what a click would do."""
-        correction, ui = self._correction, self._ui
+        correction, ui = self.correction, self._ui
         if correction.error is not None:
             text = self._named(correction.error.message)
             if correction.error.hint and correction.error.code != "invalid":
                 text = f"{text}: {self._named(in_panel(correction.error.hint))}"
         elif correction.state in (OPENING, WORKING):
             text = correction.message + " ..."
+        elif self.tools.hint:
+            text = self.tools.hint
         elif ui.fixButton.checked and self._hovered and correction.is_open:
             verbs = (_("a click adds to it"), _("with Ctrl it removes"))
             verbs = verbs if self._sign == ADD else (_("a click removes from it"), _("with Ctrl it adds"))
@@ -308,10 +327,10 @@ class CorrectSection:
 
     def _named(self, text: str) -> str:
         """The engine says numbers of labels, people say names."""
-        return re.sub(r"\blabel (\d+)\b", lambda found: self._correction.name(int(found.group(1))), text)
+        return re.sub(r"\blabel (\d+)\b", lambda found: self.correction.name(int(found.group(1))), text)
 
     def _fill_structures(self) -> None:
-        combo, correction = self._ui.structureComboBox, self._correction
+        combo, correction = self._ui.structureComboBox, self.correction
         wanted = [(correction.name(value), value) for value in correction.values().values()]
         shown = [(combo.itemText(n), combo.itemData(n)) for n in range(1, combo.count)]
         if combo.count and shown == wanted:
@@ -326,7 +345,7 @@ class CorrectSection:
         combo.blockSignals(blocked)
 
     def _fill_places(self) -> None:
-        tree, correction = self._ui.placesTree, self._correction
+        tree, correction = self._ui.placesTree, self.correction
         texts = [correction.describe(place) for place in correction.places]
         root = tree.invisibleRootItem()
         if texts != [root.child(n).text(0) for n in range(root.childCount())]:

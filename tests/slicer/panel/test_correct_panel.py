@@ -28,7 +28,7 @@ def fixing(opened, view):  # noqa: F811
 
 
 def wait(opened):
-    loop.until(lambda: not opened.panel.correct._correction.driver.is_busy)
+    loop.until(lambda: not opened.panel.correct.correction.driver.is_busy)
     return opened
 
 
@@ -61,7 +61,7 @@ def test_nothing_is_sent_before_fix_is_pressed(opened, node):  # noqa: F811
 
 
 def test_a_click_in_a_slice_mends_the_structure_under_it(fixing, view, client):  # noqa: F811
-    ui, correction = fixing.ui, fixing.panel.correct._correction
+    ui, correction = fixing.ui, fixing.panel.correct.correction
     assert ui.fixButton.text == "Fixing (Esc ends)" and correction.state == "ready"
     start = same(correction, client)
     point_at(fixing, view, MISSING)
@@ -91,7 +91,7 @@ def test_a_click_in_a_slice_mends_the_structure_under_it(fixing, view, client): 
 
 
 def test_a_scribble_and_the_sign_key(fixing, view, client):  # noqa: F811
-    ui, correction = fixing.ui, fixing.panel.correct._correction
+    ui, correction = fixing.ui, fixing.panel.correct.correction
     start = same(correction, client)
     begin, end = (at(view, correction.volume, (i, 20, 20)) for i in (21, 26))
     steps = [(begin[0] + n * (end[0] - begin[0]) // 8, begin[1] + n * (end[1] - begin[1]) // 8) for n in range(9)]
@@ -106,7 +106,7 @@ def test_a_scribble_and_the_sign_key(fixing, view, client):  # noqa: F811
 
 
 def test_the_line_says_what_is_under_the_cursor(fixing, view):  # noqa: F811
-    ui, correction = fixing.ui, fixing.panel.correct._correction
+    ui, correction = fixing.ui, fixing.panel.correct.correction
     send(view, "MouseMoveEvent", *at(view, correction.volume, (12, 20, 20)))
     loop.settle(0.2)
     assert ui.correctLabel.text == "Liver: a click adds to it, with Ctrl it removes."
@@ -128,7 +128,7 @@ def test_doubtful_places_are_listed_and_shown(opened, view, client):  # noqa: F8
     import numpy as np
     from test_layers import paint
 
-    ui, correction = opened.ui, opened.panel.correct._correction
+    ui, correction = opened.ui, opened.panel.correct.correction
     paint(opened.panel.results.node, ui.volumeSelector.currentNode(), "total.liver", (slice(2, 5),) * 3)
     ui.nextPlaceButton.click()
     wait(opened)
@@ -147,13 +147,13 @@ def test_doubtful_places_are_listed_and_shown(opened, view, client):  # noqa: F8
 def test_leaving_the_panel_gives_the_views_back(fixing, view):  # noqa: F811
     fixing.exit()
     assert not fixing.ui.fixButton.checked and send(view, "LeftButtonPressEvent", 60, 50)
-    assert fixing.panel.correct._correction.is_open, "the session goes on when the panel is opened again"
+    assert fixing.panel.correct.correction.is_open, "the session goes on when the panel is opened again"
 
 
 def test_another_segmentation_ends_the_correction(scene, fixing, node, volume):  # noqa: F811
     fixing.ui.segmentationSelector.setCurrentNode(None)
     loop.settle(0.1)
-    correction = fixing.panel.correct._correction
+    correction = fixing.panel.correct.correction
     assert correction.state == "closed" and not fixing.ui.fixButton.checked
     fixing.ui.segmentationSelector.setCurrentNode(node)
     fixing.ui.fixButton.checked = True
@@ -164,7 +164,7 @@ def test_another_segmentation_ends_the_correction(scene, fixing, node, volume): 
 
 
 def test_a_box_is_made_by_one_press_and_used_by_the_next(scene, fixing, view, client):  # noqa: F811
-    ui, correction = fixing.ui, fixing.panel.correct._correction
+    ui, correction = fixing.ui, fixing.panel.correct.correction
     start = same(correction, client)
     at(view, correction.volume, MISSING)
     ui.boxButton.click()
@@ -184,7 +184,7 @@ def test_what_a_click_would_do_is_outlined_while_the_cursor_rests(scene, fixing,
     from VesaliusLib import preview
     from VesaliusLib.vesalius import Steps, delta, sessions
 
-    correction = fixing.panel.correct._correction
+    correction = fixing.panel.correct.correction
     start, selector = same(correction, client), fixing.ui.segmentationSelector
 
     def ghost():
@@ -243,7 +243,7 @@ def test_what_a_job_made_is_corrected_with_all_that_the_engine_knows(scene, widg
     paint(node, volume, each, np.s_[3:5, 4:9, 4:9])
     widget.ui.nextPlaceButton.click()
     wait(widget)
-    correction = widget.panel.correct._correction
+    correction = widget.panel.correct.correction
     assert correction.error is None, correction.error.message
     view = Steps(sessions.get(client, node.GetAttribute("Vesalius.Session"))).finish()  # noqa: F811
     jobs = Steps(client.jobs()).finish()

@@ -65,10 +65,13 @@ def test_nothing_but_slicers_own_python_is_imported():
                 assert name.split(".")[0] in ALLOWED, f"{path.name} imports {name}"
 
 
-def test_nothing_happens_at_import_and_no_thread_is_made():
+def test_nothing_happens_at_import_and_no_thread_runs_python():
     for path in MODULE.rglob("*.py"):
         text = path.read_text()
-        assert "threading" not in text and "QThread" not in text, path.name
+        # A thread of Python would starve; VTK's filters need no lock while they work.
+        threads = re.findall(r"threading\.Thread\((.*)\)|(threading\.(?!Thread\()|QThread|_thread)", text)
+        expected = [("target=algorithm.Update, daemon=True", "")] if path.name == "surfaces.py" else []
+        assert threads == expected, path.name
         ast.parse(text, feature_version=(3, 9))
         for node in ast.parse(text).body:
             is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)

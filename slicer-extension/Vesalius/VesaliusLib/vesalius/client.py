@@ -12,8 +12,9 @@ import json
 import os
 import secrets
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Hashable, Mapping, Optional
+from typing import Any, Callable, Dict, Hashable, Iterator, Mapping, Optional
 
 from .connection import Connection, Reply
 from .endpoint import API, Endpoint
@@ -54,6 +55,15 @@ class Client:
     def close(self) -> None:
         """Ends the connection; the next request opens another."""
         self._connection.close()
+
+    @contextmanager
+    def patient(self, seconds: float) -> Iterator[None]:
+        """Waits so long for an answer, for a question that takes the engine its time."""
+        patience, self._connection.patience = self._connection.patience, seconds
+        try:
+            yield
+        finally:
+            self._connection.patience = patience
 
     # What there is to know.
 

@@ -42,7 +42,7 @@ class Connection:
     def __init__(self, port: int, patience: float) -> None:
         self.port = port
         # Seconds without a single byte after which the engine counts as gone.
-        self._patience = patience
+        self.patience = patience
         self._socket: Optional[socket.socket] = None
         self._heard = 0.0
 
@@ -170,8 +170,8 @@ class Connection:
             return room[:length]
 
     def _wait(self, writing: bool) -> Wait:
-        if time.monotonic() - self._heard > self._patience:
-            message = f"the engine has not answered for {self._patience:.0f} seconds"
+        if time.monotonic() - self._heard > self.patience:
+            message = f"the engine has not answered for {self.patience:.0f} seconds"
             raise ConnectionLost("no_answer", message, "restart the engine")
         return Wait(self._socket, writing, 0.5)
 

@@ -15,6 +15,8 @@ from .steps import Work, whole
 
 Point = Sequence[float]
 ADD, REMOVE = "add", "remove"
+# Seconds that a large network may take without a graphics card.
+NETWORK_PATIENCE = 1800.0
 
 
 def begin(
@@ -102,6 +104,12 @@ def hover(client: Client, session: str, action: Mapping[str, Any]) -> Work[Dict[
     return client.ask("POST", f"/v1/sessions/{session}/hover", action)
 
 
+def propose(client: Client, session: str, base: int, network: str) -> Work[Dict[str, Any]]:
+    """Asks a network about the newest prompt; its answer is the last of the candidates, where it has one."""
+    with client.patient(NETWORK_PATIENCE):
+        return (yield from client.ask("POST", f"/v1/sessions/{session}/propose", {"base": base, "network": network}))
+
+
 def operate(client: Client, session: str, operation: Mapping[str, Any]) -> Work[Dict[str, Any]]:
     """Does what `operation` made; the same one may be sent again after an answer was lost."""
     return client.ask("POST", f"/v1/sessions/{session}/operations", operation)
@@ -131,6 +139,26 @@ def box(corners: Sequence[Point]) -> Dict[str, Any]:
 def prompt(shape: Mapping[str, Any], sign: str, label: Optional[int]) -> Dict[str, Any]:
     """The action that answers a prompt; without a label it is about what lies there, or nearest within 10 mm."""
     return {"prompt": {"shape": dict(shape), "sign": sign, "label": label}}
+
+
+def snap(label: int, within_mm: float) -> Dict[str, Any]:
+    """The action that moves a structure's boundary to edges of the image."""
+    return {"tool": {"snap": {"label": label, "within_mm": within_mm}}}
+
+
+def fill(label: int) -> Dict[str, Any]:
+    """The action that fills the slices between those in which a structure was drawn."""
+    return {"tool": {"fill": {"label": label}}}
+
+
+def keep(label: int, at: Point) -> Dict[str, Any]:
+    """The action that keeps only what hangs together with a place in a structure."""
+    return {"tool": {"keep": {"label": label, "at": _numbers(at)}}}
+
+
+def drop(label: int, at: Point) -> Dict[str, Any]:
+    """The action that drops what hangs together with a place in a structure."""
+    return {"tool": {"drop": {"label": label, "at": _numbers(at)}}}
 
 
 def _numbers(at: Point) -> List[float]:
