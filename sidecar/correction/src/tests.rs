@@ -193,6 +193,23 @@ fn fine_images_are_solved_coarsely_first_and_no_law_is_broken() {
     assert!(20 * wrong < missing.count(), "{wrong} voxels are wrong");
 }
 
+/// The wheel remembered its answer over a lock; a session that was replayed asked anew, and said something else.
+#[test]
+fn a_lock_holds_for_the_wheel_of_the_prompt_before_it() {
+    let (image, labels) = patient();
+    let silent = Progress::silent();
+    let mut session = Session::new(image.clone(), labels.clone(), None).unwrap();
+    let click = Prompt::click(world(&labels, [16, 20, 6]), Sign::Add, Some(3));
+    let events = [
+        session.prompt(&request(0, 0), &click, &silent).unwrap(),
+        session.lock(&request(1, 1), 3, true).unwrap(),
+    ];
+    let mut replayed = Session::replay(image, labels, None, events).unwrap();
+    for session in [&mut session, &mut replayed] {
+        assert_eq!(session.choose(&request(2, 2), 0, &silent), Err(Error::Locked { label: 3 }));
+    }
+}
+
 #[test]
 fn one_click_finds_a_structure_that_was_missed() {
     let (image, labels) = fine_patient(|_| false);

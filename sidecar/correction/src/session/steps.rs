@@ -99,6 +99,10 @@ impl Session {
             return Err(Error::Locked { label });
         }
         self.turn(&event.delta)?;
+        if matches!(event.action, Action::Lock(..)) {
+            // What the wheel may offer now is another answer.
+            self.answer = None;
+        }
         match event.action {
             Action::Lock(label, true) => _ = self.limits.locked.insert(label),
             Action::Lock(label, false) => _ = self.limits.locked.remove(&label),
