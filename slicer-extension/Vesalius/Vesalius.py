@@ -5,7 +5,7 @@ This file only wires: the panel is `VesaliusLib/panel.py`, a segmentation from A
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import slicer
 from slicer.i18n import tr as _
@@ -106,11 +106,13 @@ class VesaliusLogic(ScriptedLoadableModuleLogic):
         structures: Optional[Sequence[str]] = None,
         region: Any = None,
         segmentation: Any = None,
+        channels: Optional[Mapping[str, Any]] = None,
         waitForCompletion: bool = True,
     ) -> Any:
         """Segments a volume node and gives the segmentation node.
 
-        `structures` are names (all when left out), `region` is a ROI node, `segmentation` a node to update.
+        `structures` are names (all when left out), `region` is a ROI node, `segmentation` a node to update, `channels`
+        the further volume nodes of a task that takes several, by name, such as `{"ADC": node}`.
         Without `waitForCompletion` it returns None at once; `self.job` tells how far it is, and `self.job.outcome` at
         the end which node was made. What goes wrong is raised as a VesaliusError, with a `message` and a `hint`.
         """
@@ -118,6 +120,7 @@ class VesaliusLogic(ScriptedLoadableModuleLogic):
             volume=volume.GetID(),
             task=task,
             speed=speed,
+            channels=tuple((name, node.GetID()) for name, node in (channels or {}).items()),
             structures=tuple(structures) if structures is not None else None,
             region=region.GetID() if region is not None else "",
             segmentation=segmentation.GetID() if segmentation is not None else "",

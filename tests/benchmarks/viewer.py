@@ -99,7 +99,7 @@ def main() -> None:
         try:
             client = Client.find(folder)
             request = {"task": "total", "speed": "fastest"}
-            result = drive("sending, segmenting, receiving", client.segment(image.header, image.voxels, request, room))
+            result = drive("sending, segmenting, receiving", client.segment(image, request, room))
             table = result.table
             drive("receiving 150 MiB of labels", client.labels(result.job, room(table)))
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from VesaliusLib.vesalius import Steps
+from VesaliusLib.vesalius import Image, Steps
 from volumes import GEOMETRIES, small_ct
 
 TASK = {"task": "total", "speed": "fastest"}
@@ -24,7 +24,8 @@ class Run:
         self.room = bytearray(voxels.size)
         self.told = []
         request = more.pop("request", TASK)
-        work = client.segment(header(voxels.shape), memoryview(voxels), request, self._labels, **more)
+        image = Image(header(voxels.shape), memoryview(voxels), **more)
+        work = client.segment(image, request, self._labels)
         self.steps = Steps(work)
 
     def _labels(self, table):

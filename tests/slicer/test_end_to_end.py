@@ -25,7 +25,7 @@ def segment(client, volume, node=None, **request):
         labels["image"], view = segments.label_image(volume)
         return view
 
-    work = client.segment(image.header, image.voxels, {**TASK, **request}, room)
+    work = client.segment(image, {**TASK, **request}, room)
     result = Steps(work).finish(timeout=120)
     put = segments.put(volume, node, labels["image"], result.table, request.get("region"))
     return node, Steps(put).finish(), result.table

@@ -97,16 +97,16 @@ def test_what_cannot_be_segmented_is_refused_in_words(scene):
 def test_changes_of_a_node_are_seen(scene):
     volume = add_volume(scene, small(), np.eye(4))
     image = images.read_image(volume)
-    assert images.is_current(image) and images.read_image(volume).key == image.key
+    assert image.is_current() and images.read_image(volume).key == image.key
     slicer.util.arrayFromVolume(volume)[0, 0, 0] = 7
     slicer.util.arrayFromVolumeModified(volume)
-    assert not images.is_current(image)
+    assert not image.is_current()
     image = images.read_image(volume)
     volume.SetSpacing(1, 1, 2)
-    assert not images.is_current(image)
+    assert not image.is_current()
     image = images.read_image(volume)
     scene.RemoveNode(volume)
-    assert not images.is_current(image)
+    assert not image.is_current()
 
 
 def test_dicom_tells_the_modality(scene):

@@ -85,6 +85,8 @@ class Task:
     caution: str
     speeds: Tuple[Speed, ...]
     structures: Tuple[Structure, ...]
+    # The images that it takes, by name; the labels lie on the grid of the first.
+    channels: Tuple[str, ...] = ()
 
     def speed(self, wanted: str) -> Speed:
         """A speed by name, else the first."""
@@ -137,6 +139,7 @@ def _task(given: Mapping[str, Any]) -> Task:
         caution=str(given.get("caution") or ""),
         speeds=tuple(_speed(each, given) for each in given["speeds"]),
         structures=tuple(_structure(each) for each in segments),
+        channels=tuple(map(str, given.get("channels") or ())),
     )
 
 

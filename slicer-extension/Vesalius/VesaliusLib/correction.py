@@ -13,11 +13,11 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 import numpy as np
 import slicer
 
-from . import limits, link, picking, scene, surfaces
+from . import limits, picking, scene, surfaces
 from .driver import Driver, is_cancellation
 from .editing import Editing
 from .layers import Layers
-from .link import Link
+from .link import OTHERS, Link, intensities
 from .process import Engine
 from .vesalius import VesaliusError, geometry, sessions
 from .vesalius.delta import Delta
@@ -253,7 +253,7 @@ class Correction:
         """What the Segment Editor's masking lets through of a change of a structure."""
         if self._layers is None or self.volume is None:
             return delta
-        return limits.kept(delta, limits.of(self._layers, value), link.intensities(self.volume))
+        return limits.kept(delta, limits.of(self._layers, value), intensities(self.volume))
 
     def would(self, point: Point, sign: str, value: int) -> Optional[Tuple[str, int, Dict[str, Any]]]:
         """The session, its revision, and the prompt that a click would be; None while there is something else to do."""
@@ -272,7 +272,7 @@ class Correction:
         if editing is self._editing and editing.link.touched:
             touched, editing.link.touched = editing.link.touched, set()
             self._edited(editing.link, touched)
-            self._set(self.state, "another viewer has changed something")
+            self._set(self.state, OTHERS)
 
     def _picked(self, point: Point, value: int = 0) -> Optional[picking.Picked]:
         layers, mirror = self._layers, self._link.mirror if self._link is not None else None

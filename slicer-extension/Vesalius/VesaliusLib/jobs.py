@@ -18,7 +18,7 @@ import slicer
 from . import scene, segments, surfaces
 from .driver import Driver, is_cancellation
 from .process import Engine
-from .vesalius import Client, EngineMissing, Progress, Refused, Result, VesaliusError
+from .vesalius import Client, EngineMissing, Image, Progress, Refused, Result, VesaliusError
 from .vesalius.steps import Work
 from .watch import Watch
 
@@ -45,6 +45,8 @@ class Request:
     volume: str
     task: str
     speed: str = "default"
+    # The further images of a task that takes several: names of channels, and nodes.
+    channels: Tuple[Tuple[str, str], ...] = ()
     # Names; None: all of the task.
     structures: Optional[Tuple[str, ...]] = None
     # A box of the markups module; empty: the whole volume.
@@ -55,6 +57,11 @@ class Request:
     # Segment although the image does not look right for the task.
     force: bool = False
     show_3d: bool = False
+
+    @property
+    def images(self) -> Tuple[str, ...]:
+        """All volumes."""
+        return (self.volume, *(node for _, node in self.channels))
 
 
 @dataclass
@@ -146,7 +153,10 @@ class Job:
     def _work(self, request: Request) -> Work[Outcome]:
         began = time.monotonic()
         volume = node_of(request.volume)
-        image = scene.read_image(volume)
+        image, channels = scene.read_image(volume), {}
+        for name, node in request.channels:
+            scene.check_together(volume, node_of(node))
+            channels[name] = scene.read_image(node_of(node))
         target = node_of(request.segmentation) if request.segmentation else None
         if target is not None:
             segments.check_target(volume, target)
@@ -159,26 +169,24 @@ class Job:
 
         try:
             # Corrections then know where the network was unsure, for six more bytes of memory a voxel.
-            result = yield from self._segment(image, {**asked, "keep_runner_up": True}, room)
+            result = yield from self._segment(image, channels, {**asked, "keep_runner_up": True}, room)
         except Refused as error:
             # Where memory is short, or the engine is too old to know it, the job matters more.
             if error.code != "needs_too_much_memory" and "keep_runner_up" not in error.message:
                 raise
-            result = yield from self._segment(image, asked, room)
+            result = yield from self._segment(image, channels, asked, room)
         outcome = yield from self._import(request, asked, result.table, found["image"])
         outcome.seconds = time.monotonic() - began
         outcome.job, outcome.image = result.job, image.key
         return outcome
 
-    def _segment(self, image: scene.Image, asked: Dict[str, Any], room: Callable) -> Work[Result]:
+    def _segment(
+        self, image: Image, channels: Dict[str, Image], asked: Dict[str, Any], room: Callable
+    ) -> Work[Result]:
         for is_last in (False, True):
             client = yield from self._connect()
             try:
-                return (
-                    yield from client.segment(
-                        image.header, image.voxels, asked, room, image.key, lambda: scene.is_current(image)
-                    )
-                )
+                return (yield from client.segment(image, asked, room, channels))
             except EngineMissing as error:
                 # It ended since the last job, and nothing was asked of it yet: start it again.
                 self._forget_client()
@@ -254,9 +262,9 @@ class Job:
 
     def _node_goes(self, node: Any) -> None:
         request = self.request
-        if request is not None and node.GetID() in (request.volume, request.segmentation):
+        if request is not None and node.GetID() in (*request.images, request.segmentation):
             self.cancel(f"stopped, since `{node.GetName()}` was deleted")
-            if node.GetID() == request.volume:
+            if node.GetID() in request.images:
                 self._forget_voxels()
 
     def _scene_closes(self) -> None:

@@ -22,6 +22,7 @@ from .vesalius.steps import GO_ON, Work
 
 # Attribute and role of the segmentation: its session, and the volume that it is about.
 SESSION, ABOUT = "Vesalius.Session", "Vesalius.SessionVolume"
+OTHERS = "another viewer has changed something meanwhile"
 # How often something is tried again that came at a bad moment.
 PATIENCE = 4
 GONE, STALE, FORGOTTEN, IS_LOCKED = "not_found", "stale", "forgotten", "locked"
@@ -102,7 +103,7 @@ class Link:
             except Refused as error:
                 if error.code not in (STALE, IS_LOCKED):
                     raise
-                yield from self.catch_up()
+                yield from self._take_in_others()
         raise _unsettled()
 
     def operate(self, action: Any, seconds: float = 0.0, delta: Optional[Delta] = None) -> Work[Delta]:
@@ -114,9 +115,9 @@ class Link:
             except Refused as error:
                 if error.code != STALE:
                     raise
-                yield from self.catch_up()
+                yield from self._take_in_others()
                 if self.revision == before or delta is not None:
-                    raise
+                    raise _unsettled() from error
         raise _unsettled()
 
     def lock_as_wanted(self) -> Work[None]:
@@ -154,6 +155,12 @@ class Link:
         view = yield from self._in_session(sessions.get)
         self._note(view)
 
+    def _take_in_others(self) -> Work[None]:
+        before = self.revision
+        yield from self.catch_up()
+        if self.revision != before:
+            self.notices.append(OTHERS)
+
     # How it is done.
 
     def _operate(self, action: Any, seconds: float, delta: Optional[Delta] = None) -> Work[Delta]:
@@ -169,7 +176,7 @@ class Link:
         answer = yield from self._in_session(question)
         event = answer["event"]
         if event["revision"] > self.revision + 1:
-            yield from self.catch_up()
+            yield from self._take_in_others()
         yield from self._enter(event)
         self._note(answer)
         return deltas.decode(bytes.fromhex(event["delta"]))
@@ -229,7 +236,7 @@ class Link:
         self.mirror = yield from self.layers.compose()
         room, rows = memoryview(self.mirror.reshape(-1)), self.layers.structures()
         view = yield from self._ask(lambda client: sessions.begin(client, image.header, image.voxels, room, rows))
-        if not scene.is_current(image):
+        if not image.is_current():
             raise VesaliusError("volume_changed", "the volume was changed while it was sent", "try again")
         self.rows = {}
         self.session, self.revision = view["id"], view["revision"]
@@ -318,4 +325,5 @@ def intensities(volume: Any) -> np.ndarray:
 
 
 def _unsettled() -> VesaliusError:
-    return VesaliusError(STALE, "the labels change faster than they can be followed", "wait a moment, and try again")
+    message = "another viewer changes the same segmentation, faster than it can be followed"
+    return VesaliusError(STALE, message, "nothing was changed; wait a moment, and try again")

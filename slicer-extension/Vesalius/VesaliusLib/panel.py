@@ -12,6 +12,7 @@ from .catalog import Task
 from .correction import Correction
 from .jobs import CANCELLED, DONE, FAILED, Job, Request
 from .line import Line
+from .panel_channels import ChannelSelectors
 from .panel_choices import Choices
 from .panel_correct import CorrectSection
 from .panel_doubt import Doubt
@@ -39,6 +40,7 @@ class Panel:
         self.line = Line(job.engine)
         self.doubt = Doubt(self._fill_tasks)
         self.structures = StructuresList(ui, self._choices_changed)
+        self.channels = ChannelSelectors(ui, choices, self._channels_changed)
         self.results = ResultsTable(ui)
         self.correct = CorrectSection(ui, Correction(job.engine), self._corrected)
         self.setup = SetupCard(ui, job.engine, self.refresh)
@@ -175,6 +177,7 @@ class Panel:
             same = keep and self.choices.task == task.id and bool(self.choices.speed)
             combo.setCurrentIndex(max(0, combo.findData(self.choices.speed if same else installed)))
         combo.blockSignals(blocked)
+        self.channels.show(task.channels if task else (), self.ui.volumeSelector.currentNode())
         same_task = task is not None and self.choices.task == task.id
         self.structures.show(task, self.choices.structures if same_task else None)
         self.ui.taskComboBox.toolTip = task.title if task else ""
@@ -188,8 +191,14 @@ class Panel:
         if volume is not None and before is not None and before.GetID() != volume.GetID():
             # Another image: not into the result of the last one.
             self.ui.segmentationSelector.setCurrentNode(None)
+            self.channels.forget()
         self.ui.forceCheckBox.checked = False
         self._fill_tasks()
+
+    def _channels_changed(self) -> None:
+        if not self._is_filling:
+            self.channels.remember()
+            self.update()
 
     def _segmentation_changed(self, node: Any) -> None:
         if self._is_filling:
@@ -237,10 +246,11 @@ class Panel:
     def request(self) -> Optional[Request]:
         """What is to be done; None when something is missing."""
         volume, task = self.ui.volumeSelector.currentNode(), self.task
-        if volume is None or task is None:
+        if volume is None or task is None or self.channels.missing:
             return None
         return Request(
             volume=volume.GetID(),
+            channels=tuple((name, _id(node)) for name, node in self.channels.nodes().items()),
             task=task.id,
             speed=self.speed,
             structures=self.structures.wanted(),
@@ -286,6 +296,8 @@ class Panel:
         self.setup.hide()
         if self.ui.volumeSelector.currentNode() is None:
             return _("Choose a volume.")
+        if self.channels.missing:
+            return _("Choose the {name} image.").format(name=self.channels.missing[0])
         if self.structures.wanted() == ():
             return _("Choose at least one structure.")
         if self.doubt.of(task) and self.doubt.is_told and not self.ui.forceCheckBox.checked:

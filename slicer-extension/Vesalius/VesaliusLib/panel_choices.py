@@ -6,6 +6,8 @@ import json
 from typing import Any, Callable, Optional, Tuple
 
 VOLUME, REGION, SEGMENTATION = "InputVolume", "Region", "Segmentation"
+# Followed by the channel's name.
+CHANNEL = "Channel."
 
 
 class Choices:
@@ -34,6 +36,14 @@ class Choices:
     @volume.setter
     def volume(self, node: Optional[Any]) -> None:
         self._refer(VOLUME, node)
+
+    def channel(self, name: str) -> Optional[Any]:
+        """A further image of a task that takes several."""
+        return self._reference(CHANNEL + name)
+
+    def set_channel(self, name: str, node: Optional[Any]) -> None:
+        """Remembers it."""
+        self._refer(CHANNEL + name, node)
 
     @property
     def region(self) -> Optional[Any]:

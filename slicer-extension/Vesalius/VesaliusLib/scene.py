@@ -13,7 +13,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from .vesalius import geometry
+from .vesalius import Image, geometry
 from .vesalius.errors import VesaliusError
 
 # What the engine reads, as NumPy spells it; VTK may hold more.
@@ -35,18 +35,6 @@ AIR, LEAST_OF_CT, MOST_OF_CT = -800.0, -10_000.0, 70_000.0
 
 
 @dataclass(frozen=True)
-class Image:
-    """A volume node as the engine takes it."""
-
-    # That of `POST /v1/volumes`.
-    header: Dict[str, Any]
-    # Little-endian bytes, i fastest; VTK's own memory, which lives as long as this.
-    voxels: memoryview
-    # Changes whenever the node or its voxels do.
-    key: Hashable
-
-
-@dataclass(frozen=True)
 class Guess:
     """What an image seems to be."""
 
@@ -65,7 +53,7 @@ class Guess:
 
 
 def read_image(volume: Any) -> Image:
-    """A volume node as the engine takes it; refuses in words what cannot be segmented."""
+    """A volume node as the engine takes it, with VTK's own memory; refuses in words what cannot be segmented."""
     data = _image_data(volume)
     scalars = data.GetPointData().GetScalars()
     values = vtk_to_numpy(scalars)
@@ -83,10 +71,18 @@ def read_image(volume: Any) -> Image:
         "space": "RAS",
         "ijk_to_world": [float(value) for value in matrix.ravel()],
     }
-    told = told_modality(volume)
-    if len(told) == 2 and told.isalpha() and told.isupper():
-        header["modality"] = told
-    return Image(header, memoryview(values).cast("B"), key_of(volume))
+    modality = told_modality(volume)
+    if len(modality) == 2 and modality.isalpha() and modality.isupper():
+        header["modality"] = modality
+    key = key_of(volume)
+    return Image(header, memoryview(values).cast("B"), key, lambda: _is_current(key))
+
+
+def check_together(volume: Any, other: Any) -> None:
+    """Refuses a further image of the same job that does not lie where its own frame says."""
+    if volume.GetTransformNodeID() != other.GetTransformNodeID():
+        message = f"`{volume.GetName()}` and `{other.GetName()}` lie under different transforms"
+        raise _unsuitable(message, "put both under the same one, or harden the transforms")
 
 
 def key_of(volume: Any) -> Hashable:
@@ -94,10 +90,10 @@ def key_of(volume: Any) -> Hashable:
     return volume.GetID(), int(volume.GetMTime()), int(volume.GetImageData().GetMTime())
 
 
-def is_current(image: Image) -> bool:
-    """Whether the node is still there, and as it was when `image` was read."""
-    volume = slicer.mrmlScene.GetNodeByID(image.key[0])  # type: ignore[index]
-    return volume is not None and volume.GetImageData() is not None and key_of(volume) == image.key
+def _is_current(key: Hashable) -> bool:
+    """Whether the node is still there, and as it was when it was read."""
+    volume = slicer.mrmlScene.GetNodeByID(key[0])  # type: ignore[index]
+    return volume is not None and volume.GetImageData() is not None and key_of(volume) == key
 
 
 def ijk_to_ras(volume: Any) -> np.ndarray:
@@ -143,9 +139,9 @@ def lps_to_world(volume: Any, point: Sequence[float]) -> Sequence[float]:
 
 def guess(volume: Any) -> Guess:
     """What the image seems to be: as DICOM says, else as its values look."""
-    told = told_modality(volume)
-    if told:
-        return Guess(told, True, f"this image is {told}")
+    modality = told_modality(volume)
+    if modality:
+        return Guess(modality, True, f"this image is {modality}")
     values = vtk_to_numpy(_image_data(volume).GetPointData().GetScalars())
     values = values[:: max(1, len(values) // SAMPLES)]
     values = values[np.isfinite(values)]
@@ -160,10 +156,15 @@ def guess(volume: Any) -> Guess:
 
 def told_modality(volume: Any) -> str:
     """The modality of the DICOM series that a volume came from; empty where it came from elsewhere."""
+    return told(volume, MODALITY)
+
+
+def told(volume: Any, attribute: str) -> str:
+    """What DICOM said of a volume; empty where it came from elsewhere."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item = hierarchy.GetItemByDataNode(volume) if hierarchy is not None else 0
-    told = hierarchy.GetItemAttribute(item, MODALITY) if item else ""
-    return told or volume.GetAttribute(MODALITY) or ""
+    found = hierarchy.GetItemAttribute(item, attribute) if item else ""
+    return found or volume.GetAttribute(attribute) or ""
 
 
 def _image_data(volume: Optional[Any]) -> Any:

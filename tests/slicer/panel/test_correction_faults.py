@@ -95,9 +95,63 @@ def test_what_another_viewer_does_is_followed(begun, client):  # noqa: F811
     settled(begun)
     found = labels_of(begun.node, begun.volume)
     assert (found[21, 20, 20:24] == LIVER).all() and (found[2, 2, 2:6] == SPLEEN).all()
-    assert begun.message == "another viewer has changed something"
+    assert begun.message == "another viewer has changed something meanwhile"
     begun.follow()
     assert settled(begun).state == "ready"
+
+
+def test_two_viewers_share_a_session(scene, begun, volume, client):  # noqa: F811
+    """Each with a segmentation of its own; the second one begins where the first is."""
+    from VesaliusLib.correction import Correction
+    from VesaliusLib.process import Engine
+
+    click(begun, MISSING)
+    copy = phantom.segmentation(volume, same(begun, client))
+    copy.SetAttribute("Vesalius.Session", session_of(begun.node))
+    copy.SetNodeReferenceID("Vesalius.SessionVolume", volume.GetID())
+    other = Correction(Engine())
+    try:
+        other.open(volume, copy)
+        settled(other)
+        first = same(other, client)
+        np.testing.assert_array_equal(first, same(begun, client))
+        # The other one undoes and clicks elsewhere; the first follows, then clicks without having followed.
+        other.undo()
+        click(other, LEAKED, "remove")
+        begun.follow()
+        settled(begun)
+        np.testing.assert_array_equal(same(begun, client), labels_of(copy, volume))
+        assert begun.message == "another viewer has changed something meanwhile"
+        click(other, MISSING)
+        click(begun, (44, 14, 12), "remove")
+        assert begun.message.endswith("; another viewer has changed something meanwhile")
+        other.follow()
+        settled(other)
+        np.testing.assert_array_equal(same(begun, client), labels_of(copy, volume))
+        # Both at once.
+        other.click(phantom.world(volume, LEAKED), "remove")
+        begun.click(phantom.world(volume, MISSING), "remove")
+        settled(other), settled(begun)
+        other.follow(), begun.follow()
+        settled(other)
+        np.testing.assert_array_equal(same(begun, client), labels_of(copy, volume))
+    finally:
+        other.end()
+
+
+def test_somebody_who_changes_everything_all_the_time_is_told_of(begun, client, monkeypatch):  # noqa: F811
+    start = same(begun, client)
+
+    def operate(*_arguments):
+        raise Refused("stale", "the labels have changed since revision 0")
+        yield
+
+    monkeypatch.setattr(sessions, "operate", operate)
+    click(begun, MISSING)
+    assert begun.error.message == "another viewer changes the same segmentation, faster than it can be followed"
+    assert begun.error.hint.startswith("nothing was changed")
+    begun.error = None
+    np.testing.assert_array_equal(same(begun, client), start)
 
 
 @pytest.mark.parametrize("when", ["before", "at work"])

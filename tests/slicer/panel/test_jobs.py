@@ -200,11 +200,11 @@ def test_what_only_corrections_need_is_left_out_where_memory_is_short(volume, jo
 
     real, asked = Client.segment, []
 
-    def segment(self, header, voxels, request, *more):
+    def segment(self, image, request, *more):
         asked.append(request)
         if request.get("keep_runner_up"):
             raise Refused("needs_too_much_memory", "the job needs about 9.1 GB of memory, and 6.0 GB are free")
-        return (yield from real(self, header, voxels, request, *more))
+        return (yield from real(self, image, request, *more))
 
     monkeypatch.setattr(Client, "segment", segment)
     job.start(request_for(volume))

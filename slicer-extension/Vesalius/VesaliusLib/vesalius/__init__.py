@@ -4,7 +4,7 @@
 Only the standard library is used, and NumPy by `segment`.
 """
 
-from .client import Client, Result
+from .client import Client, Image, Result
 from .endpoint import Endpoint, home_folder
 from .errors import (
     Cancelled,
@@ -38,6 +38,7 @@ __all__ = [
     "Endpoint",
     "EngineMissing",
     "EngineUntrusted",
+    "Image",
     "Progress",
     "Refused",
     "Result",

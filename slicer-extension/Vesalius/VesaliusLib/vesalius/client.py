@@ -14,7 +14,7 @@ import secrets
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Hashable, Iterator, Mapping, Optional
+from typing import Any, Callable, Dict, Hashable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .connection import Connection, Reply
 from .endpoint import API, Endpoint
@@ -28,6 +28,24 @@ RESUMABLE = {"conflict", "wrong_offset", "stalled"}
 # Attempts without a byte more.
 MOST_FAILURES = 20
 NOTHING = memoryview(b"")
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image to be sent."""
+
+    # That of `POST /v1/volumes`.
+    header: Mapping[str, Any]
+    # Its little-endian bytes, i fastest.
+    voxels: memoryview
+    # With a key the voxels stay on the engine, and are not sent again for the same key.
+    key: Hashable = None
+    # Tells whether `voxels` are still what they were.
+    is_current: Callable[[], bool] = _always
 
 
 @dataclass(frozen=True)
@@ -101,68 +119,83 @@ class Client:
 
     def forget_kept(self) -> Work[None]:
         """Deletes the voxels that `segment` keeps on the engine for their keys."""
-        yield from self._kept_volume(None)
+        yield from self._forget_all_but(set())
 
     # A segmentation from end to end.
 
     def segment(
         self,
-        header: Mapping[str, Any],
-        voxels: memoryview,
+        image: Image,
         request: Mapping[str, Any],
         room: Callable[[Dict[str, Any]], memoryview],
-        key: Hashable = None,
-        is_current: Callable[[], bool] = lambda: True,
+        channels: Optional[Mapping[str, Image]] = None,
     ) -> Work[Result]:
-        """Sends a volume, runs a job on it, and puts the labels into `room(table)`.
+        """Sends an image, runs a job on it, and puts the labels into `room(table)`.
 
-        `header` is that of `POST /v1/volumes`, `voxels` its little-endian bytes, i fastest; `request` is that of
-        `POST /v1/jobs` without `volume`; `room` is asked for one writable byte a voxel once there is a result.
-        With a `key` the voxels stay on the engine, and are not sent again for the same key.
-        `is_current` tells whether `voxels` still are what they were when the call began.
+        `request` is that of `POST /v1/jobs` without `volume`; `room` is asked for one writable byte a voxel once there
+        is a result. `channels` are the further images of a task that takes several, by the names of `GET /v1/tasks`.
         Cancelled work leaves neither job nor voxels behind.
         """
-        voxels = voxels.cast("B")
-        volume = job = None
-        is_kept = False
+        images = {"": image, **(channels or {})}
+        volumes: Dict[str, str] = {}
+        # Volumes that nobody keeps.
+        sent: List[str] = []
+        job = None
         try:
-            volume = yield from self._kept_volume(key)
-            is_kept = volume is not None
-            if volume is None:
-                created, cancelled = yield from whole(self.ask("POST", "/v1/volumes", header))
-                volume = created["id"]
-                if cancelled:
-                    raise cancelled
-                yield from self.upload(volume, voxels)
-                if not is_current():
-                    message = "the volume was changed while it was sent"
-                    raise VesaliusError("volume_changed", message, "run again")
-            started, cancelled = yield from whole(self.ask("POST", "/v1/jobs", {**request, "volume": volume}))
+            yield from self._send(images, volumes, sent)
+            asked = {**request, "volume": volumes[""]}
+            if channels:
+                asked["channels"] = {name: {"volume": volumes[name]} for name in channels}
+            started, cancelled = yield from whole(self.ask("POST", "/v1/jobs", asked))
             job = started["id"]
             if cancelled:
                 raise cancelled
-            if key is not None:
-                self._kept[key], is_kept = volume, True
+            self._kept.update({each.key: volumes[name] for name, each in images.items() if each.key is not None})
+            sent = [volume for volume in sent if volume not in self._kept.values()]
             yield from self.follow(job)
             table = yield from self.table(job)
             yield Progress("downloading", "receiving the result")
             yield from self.labels(job, room(table))
         except VesaliusError as error:
-            yield from self._clean_up(job, None if is_kept else volume)
-            if isinstance(error, EngineMissing) and volume is not None:
+            yield from self._clean_up(job, sent)
+            if isinstance(error, EngineMissing) and volumes:
                 message = "the engine ended before the job did"
                 hint = "start it and run again; if it happens again, choose a smaller region or a faster model"
                 raise EngineMissing("engine_ended", message, hint) from error
             raise
-        if not is_kept:
-            yield from self._clean_up(None, volume)
+        yield from self._clean_up(None, sent)
         return Result(job, table)
 
-    def upload(self, volume: str, voxels: memoryview) -> Work[None]:
-        """Sends the voxels of a volume that was created; goes on where the engine is after a broken connection."""
+    def _send(self, images: Mapping[str, Image], volumes: Dict[str, str], sent: List[str]) -> Work[None]:
+        """Puts the engine's names of images into `volumes`, and of those that were not there already into `sent`."""
+        yield from self._forget_all_but({each.key for each in images.values()})
+        for name, each in images.items():
+            kept = yield from self._kept_volume(each.key)
+            if kept is not None:
+                volumes[name] = kept
+        missing = [name for name in images if name not in volumes]
+        total, done = sum(images[name].voxels.nbytes for name in missing), 0
+        for name in missing:
+            created, cancelled = yield from whole(self.ask("POST", "/v1/volumes", images[name].header))
+            volumes[name] = created["id"]
+            sent.append(created["id"])
+            if cancelled:
+                raise cancelled
+            size = images[name].voxels.nbytes
+            yield from self.upload(created["id"], images[name].voxels.cast("B"), (done / total, (done + size) / total))
+            done += size
+        if not all(images[name].is_current() for name in missing):
+            raise VesaliusError("volume_changed", "the volume was changed while it was sent", "run again")
+
+    def upload(self, volume: str, voxels: memoryview, part: Tuple[float, float] = (0.0, 1.0)) -> Work[None]:
+        """Sends the voxels of a volume that was created; goes on where the engine is after a broken connection.
+
+        `part` is that of all uploads, as progress tells it.
+        """
+        begin, end = part
         received, failures = 0, 0
         while received < voxels.nbytes:
-            yield Progress("uploading", "sending the image", received / voxels.nbytes)
+            yield Progress("uploading", "sending the image", begin + (end - begin) * received / voxels.nbytes)
             path = f"/v1/volumes/{volume}/data?offset={received}"
             try:
                 piece = voxels[received : received + PIECE]
@@ -176,7 +209,7 @@ class Client:
                 state = yield from self.ask("GET", f"/v1/volumes/{volume}")
             failures = 0 if state["received"] > received else failures
             received = voxels.nbytes if state["complete"] else state["received"]
-        yield Progress("uploading", "the image is sent", 1.0)
+        yield Progress("uploading", "the image is sent", end)
 
     def follow(self, job: str) -> Work[Dict[str, Any]]:
         """Waits for the end of a job; raises what it failed with."""
@@ -277,21 +310,25 @@ class Client:
         return hmac.compare_digest(expected.encode(), str(answer.get("proof")).encode())
 
     def _kept_volume(self, key: Hashable) -> Work[Optional[str]]:
-        """The volume that was sent for this key and is still there; all others are forgotten."""
-        found = None
-        for known, volume in list(self._kept.items()):
-            try:
-                if known != key:
-                    yield from self.forget(self._kept.pop(known))
-                else:
-                    found = (yield from self.ask("GET", f"/v1/volumes/{volume}"))["id"]
-            except Refused:
-                self._kept.pop(known, None)
-        return found
+        """The volume that was sent for this key, if it is still there."""
+        try:
+            return (yield from self.ask("GET", f"/v1/volumes/{self._kept[key]}"))["id"] if key in self._kept else None
+        except Refused:
+            del self._kept[key]
+            return None
 
-    def _clean_up(self, job: Optional[str], volume: Optional[str]) -> Work[None]:
+    def _forget_all_but(self, keys: Set[Hashable]) -> Work[None]:
+        """Deletes the voxels that are kept for other keys."""
+        for key in set(self._kept) - keys:
+            try:
+                yield from self.forget(self._kept.pop(key))
+            except Refused:
+                # It went by itself.
+                pass
+
+    def _clean_up(self, job: Optional[str], volumes: Sequence[str]) -> Work[None]:
         """Stops a job and deletes voxels as well as it can be done; the engine forgets both by itself in an hour."""
-        for path in [f"/v1/jobs/{job}"] * (job is not None) + [f"/v1/volumes/{volume}"] * (volume is not None):
+        for path in [f"/v1/jobs/{job}"] * (job is not None) + [f"/v1/volumes/{volume}" for volume in volumes]:
             try:
                 yield from self.ask("DELETE", path)
             except VesaliusError:

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 import numpy as np
 
 from . import geometry
-from .client import Client
+from .client import Client, Image
 from .errors import EngineMissing, VesaliusError
 from .steps import Progress, Steps
 
@@ -40,28 +40,25 @@ def segment(
     """Segments an image on this computer, and gives its labels and the table of structures.
 
     `image` is an image of nibabel or SimpleITK, or an array `[k, j, i]` together with `ijk_to_world`, the 4x4 matrix
-    from `[i, j, k, 1]` to millimetres in `space` (`RAS` or `LPS`).
+    from `[i, j, k, 1]` to millimetres in `space` (`RAS` or `LPS`). A task of several images takes a list of them in the
+    order of its `channels` in `GET /v1/tasks`; the labels lie on the grid of the first.
     The labels are uint8, in the shape and order of the image's own array: `[i, j, k]` for nibabel, else `[k, j, i]`.
     The table is that of `GET /v1/jobs/ID/segmentation`; `options` are the other fields of `POST /v1/jobs`.
     Without a `client` the engine that runs is asked, and one is started when none does.
     """
-    voxels, matrix, space, is_ijk = _opened(image, ijk_to_world, space)
-    header: Dict[str, Any] = {
-        "dims": list(voxels.shape[::-1]),
-        "dtype": voxels.dtype.name,
-        "space": space,
-        "ijk_to_world": [float(value) for value in np.asarray(matrix, dtype=float).ravel()],
-    }
-    geometry.check(header["dims"], matrix)
-    if modality:
-        header["modality"] = modality
+    opened = [_opened(each, ijk_to_world, space) for each in (image if isinstance(image, (list, tuple)) else [image])]
+    if not opened:
+        raise VesaliusError("image_unsuitable", "there is no image", "give one for each channel of the task")
+    images = [_image(voxels, matrix, own_space, modality) for voxels, matrix, own_space, _ in opened]
+    voxels, _, _, is_ijk = opened[0]
     request: Dict[str, Any] = {"task": task, "speed": speed, "structures": list(structures), **options}
     if region is not None:
         request["region"] = [[int(begin), int(end)] for begin, end in region]
     labels = np.empty(voxels.shape, np.uint8)
     asked = client or running_client()
     try:
-        work = asked.segment(header, memoryview(voxels), request, lambda table: memoryview(labels))
+        channels = _channels(asked, task, images)
+        work = asked.segment(images[0], request, lambda table: memoryview(labels), channels)
         table = _finish(Steps(work), on_progress).table
     finally:
         if client is None:
@@ -91,6 +88,32 @@ def _finish(steps: Steps, on_progress: Optional[Callable[[Progress], None]]) -> 
         except VesaliusError:
             pass
         raise
+
+
+def _channels(client: Client, task: str, images: Sequence[Image]) -> Dict[str, Image]:
+    """All images but the first by the names of their channels."""
+    if len(images) == 1:
+        return {}
+    tasks = Steps(client.tasks()).finish()
+    names = next((each.get("channels") or () for each in tasks if each["id"] == task), ())
+    if len(names) < len(images):
+        takes = f"{len(names)} images ({', '.join(names)})" if len(names) > 1 else "one image"
+        message = f"task `{task}` takes {takes}, and {len(images)} are given"
+        raise VesaliusError("unknown_channel", message, "`vesalius tasks` tells what each task takes")
+    return dict(zip(names[1:], images[1:]))
+
+
+def _image(voxels: np.ndarray, matrix: np.ndarray, space: str, modality: str) -> Image:
+    header: Dict[str, Any] = {
+        "dims": list(voxels.shape[::-1]),
+        "dtype": voxels.dtype.name,
+        "space": space,
+        "ijk_to_world": [float(value) for value in np.asarray(matrix, dtype=float).ravel()],
+    }
+    geometry.check(header["dims"], matrix)
+    if modality:
+        header["modality"] = modality
+    return Image(header, memoryview(voxels))
 
 
 def _opened(image: Any, matrix: Optional[Any], space: str) -> Tuple[np.ndarray, np.ndarray, str, bool]:
