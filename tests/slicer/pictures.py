@@ -283,20 +283,17 @@ def correct(folder: Path, scene: Any, widget: Any) -> None:
     import loop
     import numpy as np
     import slicer
-    import views as slicer_views
-    from PySide6 import QtGui
-    from VesaliusLib import layers, panel_results
-    from VesaliusLib.vesalius import Steps, delta
+    from VesaliusLib import panel_results
+    from VesaliusLib.vesalius import delta
 
     ui, volume = widget.ui, widget.ui.volumeSelector.currentNode()
-    node = widget.panel.results.node
-    for section in (ui.inputsCollapsibleButton, ui.outputsCollapsibleButton, ui.resultCollapsibleButton):
-        section.collapsed = True
+    node, section = widget.panel.results.node, widget.panel.correct
+    for each in (ui.inputsCollapsibleButton, ui.outputsCollapsibleButton, ui.resultCollapsibleButton):
+        each.collapsed = True
     ui.engineCollapsibleButton.collapsed = True
     ui.correctCollapsibleButton.collapsed = False
     # The mistake: half of a gland is missing.
-    map_ = layers.Layers(volume, node)
-    labels = Steps(map_.compose()).finish()
+    map_, labels = labels_of(volume, node)
     value = map_.values["headneck.parotid_gland_left"]
     inside = np.argwhere(labels == value)
     middle = inside.mean(axis=0)
@@ -304,54 +301,139 @@ def correct(folder: Path, scene: Any, widget: Any) -> None:
     lost = inside[inside[:, 1] > middle[1]]
     wrong[tuple(lost.T)] = 0
     # And a doubtful place: an island.
-    wrong[tuple(np.array(labels.shape) // 2 + offset for offset in np.ogrid[:3, :3, :3])] = map_.values[
-        "headneck.mandible"
-    ]
-    Steps(map_.write(delta.between(labels, wrong))).finish()
-    # The scene has one node for each view that was shown before.
-    view = slicer_views.SliceView("Correct", "Axial", (330, 340))
-    view.show(volume)
-    view.zoom(5.6)
-    layout = types.SimpleNamespace(
-        sliceViewNames=lambda: ["Correct"],
-        sliceWidget=lambda _name: types.SimpleNamespace(
-            sliceView=lambda: types.SimpleNamespace(interactor=lambda: view.interactor), mrmlSliceNode=lambda: view.node
-        ),
-    )
-    slicer.app.layoutManager = lambda: layout
-    correction = widget.panel.correct.correction
+    island = tuple(np.array(labels.shape) // 2 + offset for offset in np.ogrid[:3, :3, :3])
+    wrong[island] = map_.values["headneck.mandible"]
+    write(map_, delta.between(labels, wrong))
+    view = watched("Correct", "Axial", volume)
+    correction = section.correction
     ui.fixButton.checked = True
-    loop.until(lambda: not correction.driver.is_busy)
-    assert correction.error is None, correction.error
+    settle(correction)
     # What is missing in the slice that is shown, as far inside as can be.
     k = int(np.argmax(np.bincount(lost[:, 0])))
     here = lost[lost[:, 0] == k]
     order = np.argsort(np.linalg.norm(here - here.mean(axis=0), axis=1))
     places = (panel_results.to_scene(node, _world(volume, here[n][::-1])) for n in order)
     place = next(each for each in places if correction.near(each) == value)
-    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *place, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
-    before = image_of(view.pixels())
-    widget.panel.correct._next(1)
+    show(place)
+    shown = [image_of(view.pixels())]
+    ui.nextPlaceButton.click()
     correction.accept(map_.values["headneck.brainstem"])
-    loop.until(lambda: not correction.driver.is_busy)
-    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *place, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
-    widget.panel.correct._moved(place, False)
+    settle(correction)
+    show(place)
+    section._moved(place, False)
     loop.until(_has_ghost)
-    ghost = image_of(view.pixels())
-    widget.panel.correct._pointed([place], False)
-    loop.until(lambda: not correction.driver.is_busy)
+    shown.append(image_of(view.pixels()))
+    section._pointed([place], False)
+    settle(correction)
     loop.settle(0.8)
-    assert correction.error is None, correction.error.message
-    shown = [before, ghost, image_of(view.pixels())]
-    picture = QtGui.QImage(3 * (before.width() + 3) - 3, before.height(), QtGui.QImage.Format_RGB32)
-    picture.fill(QtGui.QColor("#202020"))
-    painter = QtGui.QPainter(picture)
-    for number, each in enumerate(shown):
-        painter.drawImage(number * (before.width() + 3), 0, each)
-    painter.end()
-    save(picture, folder, "slicer_correct.png")
+    shown.append(image_of(view.pixels()))
+    save(row(shown), folder, "slicer_correct.png")
+    loop.until(lambda: not ui.networkFrame.isHidden())
     save(grab(widget), folder, "slicer_correct_panel.png")
     ui.fixButton.checked = False
+    while correction.steps[0]:
+        correction.undo()
+        settle(correction)
+    write(map_, delta.between(wrong, labels))
+    slicer.app.layoutManager = lambda: None
+
+
+def tools(folder: Path, widget: Any) -> None:
+    """Slices that were not drawn, before and after; pieces that do not belong, before and after."""
+    import loop
+    import numpy as np
+    from VesaliusLib import panel_results
+    from VesaliusLib.vesalius import delta
+
+    ui, volume = widget.ui, widget.ui.volumeSelector.currentNode()
+    node, correction = widget.panel.results.node, widget.panel.correct.correction
+    map_, labels = labels_of(volume, node)
+    gland, bone = map_.values["headneck.parotid_gland_left"], map_.values["headneck.mandible"]
+    inside = np.argwhere(labels == gland)
+    wrong = labels.copy()
+    drawn = sorted(set(inside[:, 0]))
+    for number, k in enumerate(drawn):
+        if number % 4 and k != drawn[-1]:
+            wrong[k][wrong[k] == gland] = 0
+    k, j, i = np.rint(inside.mean(axis=0)).astype(int)
+    wrong[k + 9 : k + 12, j - 2 : j + 2, i - 5 : i - 1] = bone
+    write(map_, delta.between(labels, wrong))
+    view = watched("Tools", "Coronal", volume)
+    ui.fixButton.checked = True
+    settle(correction)
+    show(panel_results.to_scene(node, _world(volume, (i, j, k + 3))))
+    shown = [image_of(view.pixels())]
+    correction.fill(gland)
+    settle(correction)
+    loop.settle(0.2)
+    shown.append(image_of(view.pixels()))
+    correction.drop(panel_results.to_scene(node, _world(volume, (i - 3, j, k + 10))), bone)
+    settle(correction)
+    loop.settle(0.2)
+    shown.append(image_of(view.pixels()))
+    save(row(shown), folder, "slicer_tools.png")
+    ui.fixButton.checked = False
+
+
+def labels_of(volume: Any, node: Any) -> Tuple[Any, Any]:
+    """The segments of a node as one label map, and the way to write into them."""
+    from VesaliusLib import layers
+    from VesaliusLib.vesalius import Steps
+
+    made = layers.Layers(volume, node)
+    return made, Steps(made.compose()).finish()
+
+
+def write(map_: Any, change: Any) -> None:
+    """Changes segments."""
+    from VesaliusLib.vesalius import Steps
+
+    Steps(map_.write(change)).finish()
+
+
+def watched(name: str, orientation: str, volume: Any) -> Any:
+    """A slice view that the panel listens to; the scene has one node for each view that was shown before."""
+    import slicer
+    import views as slicer_views
+
+    view = slicer_views.SliceView(name, orientation, (330, 340))
+    view.show(volume)
+    view.zoom(5.6)
+    widget = types.SimpleNamespace(
+        sliceView=lambda: types.SimpleNamespace(interactor=lambda: view.interactor), mrmlSliceNode=lambda: view.node
+    )
+    manager = types.SimpleNamespace(sliceViewNames=lambda: [name], sliceWidget=lambda _name: widget)
+    slicer.app.layoutManager = lambda: manager
+    return view
+
+
+def show(place: Any) -> None:
+    """A place in the middle of all slices."""
+    import slicer
+
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *place, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+
+
+def settle(correction: Any) -> None:
+    """Until all is done, which must have gone well."""
+    import loop
+
+    loop.until(lambda: not correction.driver.is_busy)
+    assert correction.error is None, correction.error.message
+
+
+def row(pictures: Any) -> Any:
+    """Pictures side by side."""
+    from PySide6 import QtGui
+
+    width, height = pictures[0].width() + 3, pictures[0].height()
+    made = QtGui.QImage(len(pictures) * width - 3, height, QtGui.QImage.Format_RGB32)
+    made.fill(QtGui.QColor("#202020"))
+    painter = QtGui.QPainter(made)
+    for number, each in enumerate(pictures):
+        painter.drawImage(number * width, 0, each)
+    painter.end()
+    return made
 
 
 def _has_ghost() -> bool:
@@ -384,6 +466,7 @@ def main() -> None:
     first_use(folder)
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(engines.environment(Path(home)))
+        engines.import_network(Path(home))
         running = engines.Engine(Path(home))
         try:
             volume, widget = segment(folder, scene)
@@ -393,6 +476,7 @@ def main() -> None:
             failed(folder, widget)
             engine_section(folder, widget)
             correct(folder, scene, widget)
+            tools(folder, widget)
             widget.cleanup()
         finally:
             running.stop()

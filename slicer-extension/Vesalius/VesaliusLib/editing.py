@@ -221,7 +221,8 @@ class Editing:
         """A doubtful place in words."""
         name, reason = self.link.layers.name(place["label"]), place["reason"]
         if isinstance(reason, dict):
-            what = f"the network nearly said {self.link.layers.name(reason.get('unsure', 0))}"
+            other = reason.get("unsure", 0)
+            what = f"perhaps {self.link.layers.name(other) if other else 'background'}"
         else:
             what = {"island": "apart from the rest", "hole": "a hole inside"}.get(reason, str(reason))
         return f"{name}, {place['ml']:.2g} mL: {what}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, List, Optional, Sequence
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -20,11 +21,13 @@ from .panel_engine import EngineSection
 from .panel_results import ResultsTable, summary
 from .panel_setup import SetupCard, icon
 from .panel_structures import StructuresList
-from .panel_words import in_panel, seconds_in_words, sentence
+from .panel_words import in_panel, seconds_in_words, sentence, shortened
 from .process import NOT_INSTALLED
 from .vesalius import Client, VesaliusError
 from .vesalius.steps import Work
 
+# Letters of a task that a narrow panel has room for.
+LONGEST_TITLE = 34
 # Steps of the progress bar.
 BAR = 1000
 
@@ -45,8 +48,6 @@ class Panel:
         self.correct = CorrectSection(ui, Correction(job.engine), self._corrected)
         self.setup = SetupCard(ui, job.engine, self.refresh)
         self.engine = EngineSection(ui, job.engine, self.line, self.refresh)
-        # Titles of tasks are longer than a narrow panel.
-        ui.taskComboBox.view().setMinimumWidth(420)
         ui.errorIconLabel.setPixmap(icon("SP_MessageBoxCritical"))
         ui.hintIconLabel.setPixmap(icon("SP_MessageBoxWarning"))
         self._connect()
@@ -156,7 +157,8 @@ class Panel:
         combo.clear()
         for task in catalog.sorted_for(self.tasks, modality):
             other = f" [{task.modality}]" if modality and task.modality != modality else ""
-            combo.addItem(f"{task.id}{other}: {task.title}", task.id)
+            combo.addItem(shortened(f"{task.id}{other}: {task.title}", LONGEST_TITLE), task.id)
+            combo.setItemData(combo.count - 1, task.title, qt.Qt.ToolTipRole)
         if not self.tasks:
             combo.addItem(_("(waiting for the engine)"), "")
         wanted = combo.findData(self.choices.task) if self.choices.task else 0
@@ -308,7 +310,8 @@ class Panel:
         task = self.task
         doubt = self.doubt.of(task)
         caution = task.caution if task else ""
-        text = " ".join(sentence(part) for part in (doubt, caution) if part)
+        title = task.title if task and len(f"{task.id}: {task.title}") > LONGEST_TITLE else ""
+        text = " ".join(sentence(part) for part in (title, doubt, caution) if part)
         self.ui.hintLabel.text = text
         name = "SP_MessageBoxWarning" if doubt else "SP_MessageBoxInformation"
         self.ui.hintIconLabel.setPixmap(icon(name, 16))

@@ -14,7 +14,7 @@ from .correction import CLOSED, OPENING, WORKING, Correction
 from .correction_view import Listener, SliceViews, mark, unmark
 from .panel_results import jump
 from .panel_tools import Tools
-from .panel_words import in_panel, sentence
+from .panel_words import in_panel, sentence, shortened
 from .preview import Preview
 from .vesalius.sessions import ADD, REMOVE
 
@@ -23,6 +23,8 @@ BOX = "Correction box"
 # Millimetres along the edges of a new box.
 EDGE = 40.0
 HELP = "Press Fix, then click in a slice on what is missing; with Ctrl, on what is too much"
+# Letters of a name that a button has room for.
+LONGEST_NAME = 22
 # Milliseconds between two looks at what lies under the cursor.
 GLANCE = 60
 # Milliseconds that the cursor rests until it is shown what a click would do.
@@ -292,7 +294,7 @@ class CorrectSection:
         self.tools.update(nodes is not None, name)
         is_locked = has_value and correction.is_locked(self.value)
         ui.lockButton.text = _("Unlock") if is_locked else _("Lock")
-        ui.acceptButton.text = _("Accept {name}").format(name=name) if name else _("Accept")
+        ui.acceptButton.text = _("Accept {name}").format(name=shortened(name, LONGEST_NAME)) if name else _("Accept")
         ui.boxButton.text = _("Use box") if slicer.mrmlScene.GetFirstNodeByName(BOX) is not None else _("Box")
         accepted, count = correction.progress()
         ui.acceptedBar.setVisible(is_open and count > 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Optional
 
 # What hints of the engine name, and what the same is called here.
@@ -56,12 +57,17 @@ def readable(name: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Messages of the engine begin small and have no period; in a panel they are sentences."""
-    text = text.strip()
+    """Messages of the engine begin small, have no period, and quote as code does; in a panel they are sentences."""
+    text = re.sub("`([^`]*)`", "“\\1”", text.strip())
     if not text:
         return ""
     text = text[0].upper() + text[1:]
     return text if text[-1] in ".!?:" else text + "."
+
+
+def shortened(text: str, length: int) -> str:
+    """What has room: `five organs at ri…`."""
+    return text if len(text) <= length else text[: length - 1].rstrip(" ,.:") + "…"
 
 
 def in_panel(text: str) -> str:

@@ -250,7 +250,7 @@ def test_what_a_job_made_is_corrected_with_all_that_the_engine_knows(scene, widg
     assert view["job"] == jobs[-1]["id"] and correction.steps == (1, 0)
     # The small networks have random weights, and are unsure all over.
     assert view["runner_up"] and any(
-        "the network nearly said" in correction.describe(each) for each in correction.places
+        "perhaps " in correction.describe(each) for each in correction.places
     )
     # The segments are those of the session, by the label values of the job.
     labels = np.empty(small_ct().shape, np.uint8)

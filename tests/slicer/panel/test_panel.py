@@ -177,7 +177,7 @@ def test_a_job_that_fails_is_one_sentence_with_details(scene, opened):
     opened.ui.volumeSelector.currentNode().SetAndObserveImageData(None)
     apply(opened)
     ui = opened.ui
-    assert not ui.errorFrame.isHidden() and ui.errorLabel.text == "`CT` holds no voxels."
+    assert not ui.errorFrame.isHidden() and ui.errorLabel.text == "“CT” holds no voxels."
     assert ui.detailsLabel.isHidden()
     ui.detailsButton.click()
     assert not ui.detailsLabel.isHidden() and ui.detailsLabel.text.startswith("Load the image again.\nCode: ")

@@ -17,7 +17,7 @@ def test_hints_speak_the_language_of_the_panel(opened):  # noqa: F811
     job.error = Refused("needs_too_much_memory", "the job needs about 9.1 GB", hint)
     job.state = "failed"
     opened.panel.update()
-    assert ui.detailsLabel.text.startswith("The resolution `Fast` needs about 2.1 GB; or choose a region.\n")
+    assert ui.detailsLabel.text.startswith("The resolution “Fast” needs about 2.1 GB; or choose a region.\n")
     assert ui.speedComboBox.itemText(ui.speedComboBox.findData("fast")).startswith("Fast")
     # And no field of a request is left in any other hint that the server's source holds.
     server = Path(__file__).resolve().parents[3] / "sidecar" / "app" / "src" / "server"
