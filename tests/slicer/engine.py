@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ EXAMPLE = ROOT / "docs" / "examples" / "head_neck_ct.nii.gz"
 # A CT and small networks of random weights: `total` at 6 mm in a second, with more structures than a body has.
 GOLDEN = ROOT / "tests" / "reference" / "golden"
 SMALL_CT = GOLDEN / "input" / "example_ct_sm.nii.gz"
+TWO_CHANNELS = ROOT / "tests" / "reference" / "nnunet" / "variants" / "Dataset901_Regions"
 NETWORK = ROOT / "tests" / "reference" / "promptable" / "model"
 WEIGHTS = GOLDEN / "weights" / "Dataset298_TotalSegmentator_total_6mm_1559subj"
 
@@ -58,6 +60,17 @@ def import_small_networks(home: Path) -> None:
 def import_network(home: Path) -> None:
     """Adds a small network that takes prompts, `clicks`."""
     run(home, "models", "import", str(NETWORK), "--name", "clicks", "--accept-licence")
+
+
+def import_stroke(home: Path, work: Path) -> None:
+    """Adds the task `stroke`: a small network of two channels, DWI and ADC, with random weights."""
+    folder = work / "Dataset501_Stroke"
+    shutil.copytree(TWO_CHANNELS, folder)
+    for path in folder.rglob("*.json"):
+        text = path.read_text().replace('"CT"', '"DWI"').replace('"PET"', '"ADC"')
+        text = text.replace("CTNormalization", "ZScoreNormalization").replace("Dataset901_Regions", folder.name)
+        path.write_text(text)
+    run(home, "models", "import", str(folder), "--licence", "CC0-1.0", "--name", "stroke")
 
 
 class Engine:

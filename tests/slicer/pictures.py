@@ -24,7 +24,7 @@ import engine as engines  # noqa: E402
 import headless  # noqa: E402
 
 WIDTH = 372
-VIEW = (408, 372)
+VIEW = (356, 374)
 BAR = 22
 # Bars of Slicer's views.
 RED, GREEN, YELLOW, BLUE = "#f34a33", "#6eb04b", "#edd54c", "#747ab3"

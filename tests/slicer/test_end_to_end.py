@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK
@@ -17,7 +19,8 @@ def segment(client, volume, node=None, **request):
     from VesaliusLib import scene as volumes
     from VesaliusLib import segments
 
-    image = volumes.read_image(volume)
+    # Nothing is to be kept on the engine that all tests share.
+    image = replace(volumes.read_image(volume), key=None)
     node = node or segments.new_segmentation(volume)
     labels = {}
 

@@ -180,9 +180,7 @@ class Job:
         outcome.job, outcome.image = result.job, image.key
         return outcome
 
-    def _segment(
-        self, image: Image, channels: Dict[str, Image], asked: Dict[str, Any], room: Callable
-    ) -> Work[Result]:
+    def _segment(self, image: Image, channels: Dict[str, Image], asked: Dict[str, Any], room: Callable) -> Work[Result]:
         for is_last in (False, True):
             client = yield from self._connect()
             try:

@@ -39,7 +39,6 @@ class Panel:
         self.ui, self.job, self.choices = ui, job, choices
         self.tasks: List[Task] = []
         self._is_filling = False
-        self._is_entered = False
         self.line = Line(job.engine)
         self.doubt = Doubt(self._fill_tasks)
         self.structures = StructuresList(ui, self._choices_changed)
@@ -71,14 +70,12 @@ class Panel:
 
     def enter(self) -> None:
         """The user looks at the panel: the engine may be asked, and started."""
-        self._is_entered = True
         self.load()
         if not self.tasks:
             self.refresh()
 
     def exit(self) -> None:
         """The user looks elsewhere; a job goes on."""
-        self._is_entered = False
         self.correct.exit()
 
     def close(self) -> None:
@@ -311,7 +308,7 @@ class Panel:
         doubt = self.doubt.of(task)
         caution = task.caution if task else ""
         title = task.title if task and len(f"{task.id}: {task.title}") > LONGEST_TITLE else ""
-        text = " ".join(sentence(part) for part in (title, doubt, caution) if part)
+        text = " ".join(sentence(part) for part in (doubt or title, caution) if part)
         self.ui.hintLabel.text = text
         name = "SP_MessageBoxWarning" if doubt else "SP_MessageBoxInformation"
         self.ui.hintIconLabel.setPixmap(icon(name, 16))

@@ -12,13 +12,13 @@ from slicer.i18n import tr as _
 from . import scene
 from .correction import CLOSED, OPENING, WORKING, Correction
 from .correction_view import Listener, SliceViews, mark, unmark
+from .panel_places import PlacesList
 from .panel_results import jump
 from .panel_tools import Tools
 from .panel_words import in_panel, sentence, shortened
 from .preview import Preview
 from .vesalius.sessions import ADD, REMOVE
 
-VALUE = qt.Qt.UserRole
 BOX = "Correction box"
 # Millimetres along the edges of a new box.
 EDGE = 40.0
@@ -38,10 +38,11 @@ class CorrectSection:
 
     def __init__(self, ui: Any, correction: Correction, nodes: Callable[[], Optional[Sequence[Any]]]) -> None:
         self._ui, self.correction, self._nodes = ui, correction, nodes
-        self._sign, self._hovered, self._target, self._is_filling = ADD, 0, 0, False
+        self._sign, self._hovered, self._target = ADD, 0, 0
         self._cursor: Optional[Sequence[float]] = None
         # By ids of segmentations: the job that made them, and the image as it was then.
         self._made: Dict[str, Tuple[str, Hashable]] = {}
+        self._places = PlacesList(ui, correction, self._go_to)
         self.views = SliceViews(Listener(self._pointed, self._moved, self._turned, self._pressed))
         self._glance = qt.QTimer()
         self._glance.setSingleShot(True)
@@ -70,19 +71,19 @@ class CorrectSection:
         ):
             button.connect("clicked(bool)", lambda *_, action=action: action())
         ui.structureComboBox.connect("currentIndexChanged(int)", lambda *_: self.update())
-        ui.placesTree.connect("itemClicked(QTreeWidgetItem*,int)", self._place_clicked)
         self.update()
 
     @property
     def value(self) -> int:
         """The structure that buttons are about: the chosen one, else the last one; 0: none."""
-        return int(self._ui.structureComboBox.currentData or 0) or self._target
+        return self._chosen or self._target
+
+    @property
+    def _chosen(self) -> int:
+        """The structure that the user has chosen; 0: the one under or near the cursor."""
+        return int(self._ui.structureComboBox.currentData or 0)
 
     # The life of the module.
-
-    def enter(self) -> None:
-        """The panel is shown."""
-        self.update()
 
     def made(self, node: str, job: str, image: Hashable) -> None:
         """A job has made a segmentation: the engine knows more about it than its labels."""
@@ -150,10 +151,9 @@ class CorrectSection:
         correction = self.correction
         if correction.state in (CLOSED, OPENING):
             return
-        chosen = int(self._ui.structureComboBox.currentData or 0)
-        value = chosen or correction.near(points[0])
+        value = self._chosen or correction.near(points[0])
         self._target = value or self._target
-        if self.tools.take(points[0], chosen):
+        if self.tools.take(points[0], self._chosen):
             return
         mark(points, sign == ADD)
         if len(points) == 1:
@@ -177,7 +177,7 @@ class CorrectSection:
         point, correction = self._cursor, self.correction
         if point is None or not self.views.is_armed or self.tools.hint:
             return
-        value = int(self._ui.structureComboBox.currentData or 0) or correction.near(point)
+        value = self._chosen or correction.near(point)
         asked = correction.would(point, self._meant(self._is_turned), value)
         if asked is not None:
             self.preview.ask(correction.volume, *asked)
@@ -198,10 +198,9 @@ class CorrectSection:
         correction = self.correction
         here = correction.near(self._cursor) if self._cursor is not None else 0
         here = here or self.value
-        chosen = int(self._ui.structureComboBox.currentData or 0)
         actions = {
-            "o": lambda: self._cursor is not None and self.tools.piece("keep", self._cursor, chosen),
-            "d": lambda: self._cursor is not None and self.tools.piece("drop", self._cursor, chosen),
+            "o": lambda: self._cursor is not None and self.tools.piece("keep", self._cursor, self._chosen),
+            "d": lambda: self._cursor is not None and self.tools.piece("drop", self._cursor, self._chosen),
             "z": correction.undo,
             "y": correction.redo,
             "n": lambda: self._next(1),
@@ -234,12 +233,7 @@ class CorrectSection:
     def _next(self, step: int) -> None:
         self._opened(lambda: self.correction.next_place(step))
 
-    def _place_clicked(self, item: Any, _column: int) -> None:
-        number = item.data(0, VALUE)
-        if number < len(self.correction.places):
-            self._go_to(self.correction.places[number])
-
-    def _go_to(self, place: Any) -> None:
+    def _go_to(self, place: Dict[str, Any]) -> None:
         self._target = int(place["label"])
         jump(self.correction.point_of(place))
 
@@ -301,7 +295,7 @@ class CorrectSection:
         ui.acceptedBar.setRange(0, max(1, count))
         ui.acceptedBar.setValue(accepted)
         ui.acceptedBar.setFormat(_("{accepted} of {count} accepted").format(accepted=accepted, count=count))
-        self._fill_places()
+        self._places.update()
         self._show_line()
 
     def _show_line(self) -> None:
@@ -345,20 +339,3 @@ class CorrectSection:
             combo.addItem(name, value)
         combo.setCurrentIndex(max(0, combo.findData(chosen)))
         combo.blockSignals(blocked)
-
-    def _fill_places(self) -> None:
-        tree, correction = self._ui.placesTree, self.correction
-        texts = [correction.describe(place) for place in correction.places]
-        root = tree.invisibleRootItem()
-        if texts != [root.child(n).text(0) for n in range(root.childCount())]:
-            tree.clear()
-            for number, text in enumerate(texts):
-                qt.QTreeWidgetItem(root, [text]).setData(0, VALUE, number)
-        tree.setVisible(bool(texts))
-        place = correction.place
-        if place is not None and place is not self._shown_place:
-            tree.setCurrentItem(root.child(correction.places.index(place)))
-            self._go_to(place)
-        self._shown_place = place
-
-    _shown_place: Any = None

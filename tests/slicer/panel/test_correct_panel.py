@@ -249,9 +249,7 @@ def test_what_a_job_made_is_corrected_with_all_that_the_engine_knows(scene, widg
     jobs = Steps(client.jobs()).finish()
     assert view["job"] == jobs[-1]["id"] and correction.steps == (1, 0)
     # The small networks have random weights, and are unsure all over.
-    assert view["runner_up"] and any(
-        "perhaps " in correction.describe(each) for each in correction.places
-    )
+    assert view["runner_up"] and any("perhaps " in correction.describe(each) for each in correction.places)
     # The segments are those of the session, by the label values of the job.
     labels = np.empty(small_ct().shape, np.uint8)
     Steps(sessions.labels(client, view["id"], memoryview(labels.reshape(-1)))).finish()

@@ -49,11 +49,6 @@ def voxel_ml(matrix: np.ndarray) -> float:
     return abs(float(np.linalg.det(np.asarray(matrix, dtype=float)[:3, :3]))) / 1000.0
 
 
-def is_left_handed(matrix: np.ndarray) -> bool:
-    """Whether i, j, k turn the other way than x, y, z."""
-    return bool(np.linalg.det(np.asarray(matrix, dtype=float)[:3, :3]) < 0.0)
-
-
 def to_ijk(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Points in millimetres, `[n, 3]`, as fractions of voxels."""
     points = np.asarray(points, dtype=float).reshape(-1, 3)
