@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import SimpleITK
 from engine import EXAMPLE, run
-from VesaliusLib.vesalius import Steps
+from VesaliusLib.vesalius import Image, Steps
 from volumes import GEOMETRIES, add_volume, as_type, rotation, small_ct
 
 TASK = {"task": "total", "speed": "fastest"}
@@ -20,7 +18,8 @@ def segment(client, volume, node=None, **request):
     from VesaliusLib import segments
 
     # Nothing is to be kept on the engine that all tests share.
-    image = replace(volumes.read_image(volume), key=None)
+    read = volumes.read_image(volume)
+    image = Image(read.header, read.voxels)
     node = node or segments.new_segmentation(volume)
     labels = {}
 
