@@ -44,6 +44,9 @@ export interface Offer {
 /** Series whose upload is remembered, so that another task need not send it again. */
 const MOST_SENT = 8;
 
+/** Time between two words on how far a run is, in milliseconds. */
+const REPORT_EVERY = 400;
+
 export class App {
   readonly connection: Connection;
   tasks: Task[] = [];
@@ -67,6 +70,8 @@ export class App {
   private offeredFor: string | undefined;
   /** Whether a study is open. */
   private isOpen = false;
+  /** When the panel last told how far a run is, in milliseconds. */
+  private reportedAt = 0;
 
   constructor(
     readonly host: Host,
@@ -253,9 +258,13 @@ export class App {
       signal: this.stop.signal,
       report: (stage, fraction, secondsLeft) => {
         if (!this.run) return;
+        const isSame = kindOf(stage) === kindOf(this.run.stage);
         // For whoever measures, in the browser's own tools.
-        if (stage !== this.run.stage) performance.mark(`vesalius: ${stage}`);
+        if (!isSame) performance.mark(`vesalius: ${stage}`);
         Object.assign(this.run, { stage, fraction, secondsLeft });
+        // Each is a frame of the whole window, which is slow where there is no graphics card.
+        if (isSame && performance.now() - this.reportedAt < REPORT_EVERY) return;
+        this.reportedAt = performance.now();
         this.changed();
       },
     };
@@ -442,3 +451,6 @@ export class App {
 }
 
 const titleOf = (title: string, { label }: Group): string => (label ? `${title}, ${label}` : title);
+
+/** What is being done, without how far it is. */
+const kindOf = (stage: string): string => stage.replace(/,.*/, '');

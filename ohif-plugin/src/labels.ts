@@ -7,8 +7,8 @@ export interface Extent {
   at: [number, number, number];
 }
 
-/** Slices looked at before the viewer gets its turn. */
-const TURN = 8;
+/** Milliseconds of work before the viewer gets its turn. */
+const TURN = 40;
 
 /**
  * The extent of each label of `labels` (`[[k, j, i]]`, i fastest). Gives way to the viewer between slices.
@@ -22,6 +22,7 @@ export async function extents(
   const largest = new Uint32Array(256);
   const slice = new Int32Array(256).fill(-1);
   const counts = new Uint32Array(256);
+  const breathe = turns();
   for (let k = 0; k < depth; k += 1) {
     counts.fill(0);
     const end = (k + 1) * area;
@@ -37,7 +38,7 @@ export async function extents(
         slice[label] = k;
       }
     }
-    if (k % TURN === TURN - 1) await pause();
+    await breathe();
   }
   const found = new Map<number, Extent>();
   for (let label = 1; label < 256; label += 1) {
@@ -46,7 +47,7 @@ export async function extents(
     const plane = labels.subarray(k * area, (k + 1) * area);
     const [i, j] = middle(plane, label, columns);
     found.set(label, { voxels: totals[label] as number, at: [i, j, k] });
-    if (found.size % TURN === 0) await pause();
+    await breathe();
   }
   return found;
 }
@@ -70,9 +71,18 @@ function middle(plane: Uint8Array, label: number, columns: number): [number, num
   return best;
 }
 
-/** Lets the viewer draw and answer the user. */
-export function pause(): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, 0));
+/** Lets the viewer draw and answer the user, where it has waited for a while; to be called often during long work. */
+export function turns(): () => Promise<void> | undefined {
+  let since = performance.now();
+  return () => {
+    if (performance.now() - since < TURN) return undefined;
+    return new Promise(resolve =>
+      setTimeout(() => {
+        since = performance.now();
+        resolve();
+      }, 0),
+    );
+  };
 }
 
 /** `parotid_gland_left` as people write it. */

@@ -143,10 +143,10 @@ export async function present(
   isFromDicom: boolean,
 ): Promise<Result> {
   report('Fetching the result');
-  const table = await client.json<Table>(`/v1/jobs/${job}/segmentation`, { signal });
-  const labels = await client.bytes(`/v1/jobs/${job}/labels`, signal, fraction =>
-    report('Fetching the result', fraction),
-  );
+  const [table, labels] = await Promise.all([
+    client.json<Table>(`/v1/jobs/${job}/segmentation`, { signal }),
+    client.bytes(`/v1/jobs/${job}/labels`, signal, fraction => report('Fetching the result', fraction)),
+  ]);
   const { dims, ijk_to_world: ijkToWorld, sources } = group;
   const [columns, rows, depth] = dims;
   if (labels.length !== columns * rows * depth) {

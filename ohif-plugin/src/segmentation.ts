@@ -3,7 +3,7 @@
 import type { FoundStructure } from './api.ts';
 import type { Slice, Vector } from './geometry.ts';
 import type { Color, Host, SegmentEntry } from './host.ts';
-import { displayName, pause } from './labels.ts';
+import { displayName, turns } from './labels.ts';
 import { nonce } from './proof.ts';
 import type { Series } from './series.ts';
 
@@ -21,8 +21,8 @@ export interface Shown {
   skippedPanes: number;
 }
 
-/** Slices made before the viewer gets its turn. */
-const TURN = 16;
+/** Slices made together. */
+const TOGETHER = 4;
 
 /**
  * Adds a segmentation to the viewer. `order[n]` is the slice of `labels` that belongs to `slices[n]`.
@@ -41,8 +41,9 @@ export async function show(
   const imageIds = slices.map(slice => slice.imageId);
   const derived: string[] = [];
   const layer: (string | undefined)[] = [];
-  for (let start = 0; start < imageIds.length; start += TURN) {
-    const some = imageIds.slice(start, start + TURN);
+  const breathe = turns();
+  for (let start = 0; start < imageIds.length; start += TOGETHER) {
+    const some = imageIds.slice(start, start + TOGETHER);
     for (const image of cornerstone.imageLoader.createAndCacheDerivedLabelmapImages(some)) {
       const k = order[derived.length];
       const target = image.voxelManager.getScalarData() as Uint8Array;
@@ -50,7 +51,7 @@ export async function show(
       if (k !== undefined) layer[k] = image.imageId;
       derived.push(image.imageId);
     }
-    await pause();
+    await breathe();
   }
   const segmentationId = `vesalius-${nonce().slice(0, 22)}`;
   const volume = volumeId && cornerstone.cache.getVolume(volumeId) ? { referencedVolumeId: volumeId } : {};

@@ -35,7 +35,7 @@ export type Report = (stage: string, fraction?: number) => void;
 const ASK_EVERY = 100;
 
 /** DICOM passed on at a time: the page is held while it puts a piece together. */
-const RELAY_BYTES = 4 << 20;
+const RELAY_BYTES = 8 << 20;
 
 interface Job {
   host: Host;
@@ -126,6 +126,8 @@ async function fetchSeries({ host, series, signal }: Job, root: string): Promise
       ...host.authorization(),
       Accept: `multipart/related; type=${quote}application/dicom${quote}; transfer-syntax=*`,
     },
+    // The browser would write all of it to its own disk as well.
+    cache: 'no-store',
     signal,
   }).catch(error => {
     if (signal.aborted) throw error;

@@ -24,7 +24,7 @@ async function allLoaded(page) {
   return missing();
 }
 
-for (const transport of ['relay', 'voxels']) {
+for (const transport of (process.env.OHIF_TRANSPORTS ?? 'relay,voxels').split(',')) {
   here.configure({ transport });
   const page = await openStudy(await here.context(), here.viewer.origin, here.series.large.study);
   const missing = await allLoaded(page);
