@@ -163,6 +163,17 @@ export type FoundStructure = Segment & {
   voxels: number;
 };
 
+/** What a prompt would do at least. */
+export type Ghost = {
+  candidate: Candidate;
+  /** Two hexadecimal digits a byte. */
+  delta: string;
+  label: number;
+  /** The labels that the delta fits. */
+  revision: number;
+  under: number;
+};
+
 /** One of several images. */
 export type Group = Image & {
   b_value?: number | null;
@@ -261,6 +272,14 @@ export type Prompt = {
   label?: number | null;
   shape: Shape;
   sign: Sign;
+};
+
+/** What a network made of the newest prompt. */
+export type Proposed = Wheel & {
+  /** The network that was asked. */
+  network: string;
+  /** The session's, unchanged. */
+  revision: number;
 };
 
 /** What a client reads instead of an answer, and what a failed job carries. */

@@ -1,17 +1,20 @@
 // What the panel shows and what its buttons do: all state of this extension, in one place.
 
-import type { Job, Task, Volume } from './api.ts';
+import type { Task, Volume } from './api.ts';
 import { saveToArchive } from './archive.ts';
 import { Refusal, Unreachable } from './client.ts';
 import type { Configuration } from './configuration.ts';
 import { asSentence, Connection } from './connection.ts';
+import { Correction } from './correction.ts';
 import { Fixing } from './fixing.ts';
 import { GeometryError } from './geometry.ts';
-import type { Host, Instance } from './host.ts';
+import type { Host } from './host.ts';
+import { beginSession, type Offer, offersOf } from './offers.ts';
 import { type Context, present, type Result, type Structure, segment, type Wish } from './run.ts';
 import { isShown, jumpTo, remove, setVisible } from './segmentation.ts';
-import type { Group, Sent } from './send.ts';
-import { activeSeries, type Series } from './series.ts';
+import type { Group } from './send.ts';
+import { SentSeries } from './sent.ts';
+import { activeSeries, type Series, timePointsOf } from './series.ts';
 
 /** A run that is under way. */
 export interface Run {
@@ -29,20 +32,15 @@ export interface Notice {
   hint: string;
 }
 
-/** A finished job that the sidecar still has, of a series that was opened again. */
-export interface Offer {
-  job: string;
-  title: string;
-  /** Of several images of the series, such as `b = 1000 s/mm²`. */
-  label: string;
-  volume: string;
-  group: string | undefined;
-  /** Seconds since 1970. */
-  created: number | undefined;
+/** What is told of an installed model, as far as it is used. */
+interface Model {
+  id: string;
+  licence: string;
+  promptable?: boolean;
 }
 
-/** Series whose upload is remembered, so that another task need not send it again. */
-const MOST_SENT = 8;
+/** Time until a result is kept, in milliseconds. */
+const KEEP_AFTER = 45 * 60 * 1000;
 
 /** Time between two words on how far a run is, in milliseconds. */
 const REPORT_EVERY = 400;
@@ -50,6 +48,8 @@ const REPORT_EVERY = 400;
 export class App {
   readonly connection: Connection;
   tasks: Task[] = [];
+  /** Networks that corrections can ask, with their licences. */
+  networks: { id: string; licence: string }[] = [];
   series: Series | undefined;
   taskId: string | undefined;
   speed = 'default';
@@ -62,7 +62,7 @@ export class App {
   offers: Offer[] = [];
   /** The result that is being corrected. */
   fixing: Fixing | undefined;
-  private readonly sent = new Map<string, Sent>();
+  private readonly sent = new SentSeries();
   private readonly listeners = new Set<() => void>();
   private stop = new AbortController();
   private job: string | undefined;
@@ -129,6 +129,8 @@ export class App {
     await this.guarded(async () => {
       this.tasks = await this.connection.client.json<Task[]>('/v1/tasks');
       if (!this.task) this.taskId = this.usualTask()?.id;
+      const models = await this.connection.client.json<Model[]>('/v1/models').catch(() => []);
+      this.networks = models.filter(({ promptable }) => promptable);
     });
     this.look();
   }
@@ -167,14 +169,7 @@ export class App {
 
   /** Labels of the times or b-values of the series, where it has several. */
   timePoints(): string[] {
-    const { isDynamicVolume, dynamicVolumeInfo } = this.series?.displaySet ?? {};
-    if (!isDynamicVolume || !dynamicVolumeInfo) return [];
-    const { metaData } = this.host.libraries().cornerstone;
-    return dynamicVolumeInfo.timePoints.map(([id = ''], n) => {
-      const value = (metaData.get('instance', id) as Instance | undefined)?.[dynamicVolumeInfo.splittingTag];
-      const isB = dynamicVolumeInfo.splittingTag === 'DiffusionBValue' && value !== undefined;
-      return isB ? `b = ${String(value)} s/mm²` : `volume ${n + 1}`;
-    });
+    return this.series ? timePointsOf(this.host, this.series.displaySet) : [];
   }
 
   /** Segments the series of the active pane. */
@@ -204,10 +199,10 @@ export class App {
 
   private async segment(series: Series, wish: Wish): Promise<void> {
     const context = this.context();
-    const key = this.keyOf(series, wish.timePoint);
-    const { sent, group, job } = await segment(context, series, wish, this.sent.get(key), {
+    const known = this.sent.get(series.seriesUid, wish.timePoint);
+    const { sent, group, job } = await segment(context, series, wish, known, {
       // Remembered although the job may be refused: another task need not send it again.
-      sent: sent => this.remember(key, sent),
+      sent: sent => this.sent.remember(series.seriesUid, wish.timePoint, sent),
       created: id => {
         this.job = id;
       },
@@ -217,28 +212,26 @@ export class App {
       this.offeredFor = undefined;
       return;
     }
-    const result = await present(context, series, job, title, group, sent.isFromDicom);
+    const { isFromDicom } = sent;
+    const result = await present(context, series, { job, title, group, isFromDicom, correction: undefined });
     result.warnings.push(...sent.warnings);
     this.add(result);
   }
 
   private add(result: Result): void {
     this.results.unshift(result);
+    setTimeout(() => void this.keep(result), KEEP_AFTER);
     // Some modes bring a panel of their own to the front when there is a segmentation.
     this.reveal();
   }
 
-  /** Voxels are of one time or b-value, DICOM of the whole series. */
-  private keyOf({ seriesUid }: Series, timePoint: number | undefined): string {
-    const isWhole = this.sent.has(seriesUid) && this.sent.get(seriesUid)?.way !== 'voxels';
-    return isWhole || timePoint === undefined ? seriesUid : `${seriesUid}#${timePoint}`;
-  }
-
-  private remember(key: string, sent: Sent): void {
-    this.sent.delete(key);
-    this.sent.set(sent.way === 'voxels' ? key : (key.split('#')[0] ?? key), sent);
-    const [oldest] = this.sent.keys();
-    if (this.sent.size > MOST_SENT && oldest) this.sent.delete(oldest);
+  /** The sidecar forgets jobs after an hour: what is still looked at then can be corrected and saved all the same. */
+  private async keep(result: Result): Promise<void> {
+    const { job, session } = result;
+    if (session || !job || !this.isInViewer(result)) return;
+    const { client } = this.connection;
+    const began = await beginSession(client, job, result.seriesUid, result.title).catch(() => undefined);
+    if (!result.session) result.session = began;
   }
 
   /** Whether the study of a series has not been left meanwhile. */
@@ -362,15 +355,16 @@ export class App {
       const context = this.context();
       const view = await this.groupsOf(context, offer, series);
       const group = view.groups.find(({ id }) => id === offer.group) ?? view.groups[0];
-      if (!group) throw new Error('The sidecar does not have the images of this result any more.');
-      const result = await present(
-        context,
-        series,
-        offer.job,
-        titleOf(offer.title, group),
+      const correction = offer.session ? await this.resumed(context, offer.session) : undefined;
+      const title = group ? titleOf(offer.title, group) : offer.title;
+      const { isFromDicom } = view;
+      const result = await present(context, series, {
+        job: offer.job,
+        title,
         group,
-        view.isFromDicom,
-      );
+        isFromDicom,
+        correction,
+      });
       this.add(result);
     });
     this.run = undefined;
@@ -384,13 +378,19 @@ export class App {
     offer: Offer,
     series: Series,
   ): Promise<{ groups: Group[]; isFromDicom: boolean }> {
-    for (const [key, sent] of this.sent) {
-      if (sent.volume === offer.volume && key.startsWith(series.seriesUid)) {
-        return { groups: sent.groups, isFromDicom: sent.isFromDicom };
-      }
-    }
-    const view = await client.json<Volume>(`/v1/volumes/${offer.volume}`, { signal });
-    return { groups: view.groups ?? [], isFromDicom: true };
+    const sent = this.sent.find(series.seriesUid, offer.volume);
+    if (sent) return sent;
+    const view = await client.json<Volume>(`/v1/volumes/${offer.volume}`, { signal }).catch(error => {
+      // A session outlives its images.
+      if (error instanceof Refusal && offer.session) return undefined;
+      throw error;
+    });
+    return { groups: view?.groups ?? [], isFromDicom: true };
+  }
+
+  /** Labels as they were corrected. */
+  private resumed({ client, signal, report }: Context, session: string): Promise<Correction> {
+    return Correction.resume(client, session, signal, fraction => report('Fetching the result', fraction));
   }
 
   /** Asks the sidecar for finished jobs of the series in the pane. */
@@ -398,20 +398,13 @@ export class App {
     const uid = this.series?.seriesUid;
     if (this.connection.status.state !== 'ready' || !uid || this.offeredFor === uid) return;
     this.offeredFor = uid;
-    const path = `/v1/jobs?series=${encodeURIComponent(uid)}`;
-    const jobs = await this.connection.client.json<Job[]>(path).catch(() => []);
+    const offers = await offersOf(this.connection.client, uid, this.tasks);
     if (this.series?.seriesUid !== uid) return;
-    const known = new Set(this.results.filter(result => this.isInViewer(result)).map(({ job }) => job));
-    this.offers = jobs
-      .filter(({ id, state }) => state === 'done' && !known.has(id))
-      .map(({ id, task, volume, group, group_label: label, created }) => ({
-        job: id,
-        title: this.tasks.find(other => other.id === task)?.title ?? task,
-        label: label ?? '',
-        volume: volume ?? '',
-        group: group ?? undefined,
-        created,
-      }));
+    const shown = this.results.filter(result => this.isInViewer(result));
+    this.offers = offers.filter(
+      ({ job, session }) =>
+        !shown.some(result => (job && result.job === job) || (session && result.session === session)),
+    );
     this.changed();
   }
 

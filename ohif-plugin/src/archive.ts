@@ -8,7 +8,7 @@ import type { Host } from './host.ts';
 export async function saveToArchive(
   host: Host,
   client: Client,
-  { job, session, studyUid }: { job: string; session: string | undefined; studyUid: string },
+  { job, session, studyUid }: { job: string | undefined; session: string | undefined; studyUid: string },
   signal: AbortSignal,
 ): Promise<void> {
   const store = host.dataSource()?.store;

@@ -46,8 +46,14 @@ export class Client {
   }
 
   /** All bytes of an answer. */
-  async bytes(path: string, signal?: AbortSignal, report?: (fraction: number) => void): Promise<Uint8Array> {
+  async bytes(
+    path: string,
+    signal?: AbortSignal,
+    report?: (fraction: number) => void,
+    read?: (headers: Headers) => void,
+  ): Promise<Uint8Array> {
     const response = await this.send(path, { signal });
+    read?.(response.headers);
     const total = Number(response.headers.get('content-length') ?? Number.NaN);
     if (!response.body || !(total > 0)) return new Uint8Array(await response.arrayBuffer());
     const bytes = new Uint8Array(total);

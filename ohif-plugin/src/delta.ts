@@ -156,6 +156,27 @@ export function between(
   return { start: low, size, runs };
 }
 
+/** The same voxels made the same labels, on other labels than those it was made for; nothing where they are so already. */
+export function rebased(delta: Delta, labels: Uint8Array, dims: Vector): Delta | undefined {
+  const area = dims[0] * dims[1];
+  const slices = new Map<number, Uint8Array>();
+  walk(delta, dims, (begin, end, { to }, k) => {
+    const slice = slices.get(k) ?? labels.slice(k * area, (k + 1) * area);
+    slices.set(k, slice.fill(to, begin - k * area, end - k * area));
+  });
+  return between(labels, k => slices.get(k), dims);
+}
+
+/** The rows that a delta changes, `[first voxel, length, new label]` in each slice. */
+export function rows(delta: Delta, dims: Vector): Map<number, [Vector, number, number][]> {
+  const found = new Map<number, [Vector, number, number][]>();
+  walk(delta, dims, (begin, end, { to }, k) => {
+    const first: Vector = [begin % dims[0], Math.floor(begin / dims[0]) % dims[1], k];
+    found.set(k, [...(found.get(k) ?? []), [first, end - begin, to]]);
+  });
+  return found;
+}
+
 /** Whether a slice is as before, four voxels at a time where memory allows. */
 function areEqual(old: Uint8Array, from: number, now: Uint8Array): boolean {
   const before = old.subarray(from, from + now.length);

@@ -5,6 +5,8 @@ import type { Host, Memo, MouseDetail, ToolGroup, Viewport } from './host.ts';
 
 const TOOL = 'VesaliusFix';
 const CONTROL = 17;
+const SHIFT = 16;
+const BOTH = 1617;
 const PRIMARY = 1;
 /** Longest way of the mouse, in pixels of the screen, that is still a click. */
 const STILL = 4;
@@ -18,6 +20,16 @@ export type Layer = readonly (string | undefined)[];
 export interface Stroke {
   points: Vector[];
   isRemoving: boolean;
+  /** Whether the first point and the last are corners of a box. */
+  isBox: boolean;
+  /** Where it was drawn. */
+  element: HTMLElement;
+}
+
+/** What a mouse tells: a box that grows, in pixels of its pane, and what was drawn in the end. */
+export interface Pen {
+  stretch(element: HTMLElement, from: readonly number[], to: readonly number[], isRemoving: boolean): void;
+  draw(stroke: Stroke): void;
 }
 
 /** The voxels of a slice as the viewer holds them. */
@@ -55,7 +67,7 @@ export class Mouse {
   constructor(
     private readonly host: Host,
     private readonly viewportIds: readonly string[],
-    draw: (stroke: Stroke) => void,
+    pen: Pen,
   ) {
     const { cornerstone, cornerstoneTools: tools } = host.libraries();
     const { MOUSE_DRAG, MOUSE_UP, MOUSE_CLICK } = tools.Enums.Events;
@@ -68,13 +80,13 @@ export class Mouse {
             super(properties, { supportedInteractionTypes: ['Mouse', 'Touch'], configuration: {} });
           }
           preMouseDownCallback = (event: CustomEvent<MouseDetail>): boolean => {
-            follow(event, [MOUSE_DRAG, MOUSE_UP, MOUSE_CLICK], stroke => current?.(stroke));
+            follow(event, [MOUSE_DRAG, MOUSE_UP, MOUSE_CLICK]);
             return true;
           };
         },
       );
     }
-    current = draw;
+    current = pen;
     const groups = new Set<ToolGroup>();
     for (const engine of cornerstone.getRenderingEngines() ?? []) {
       for (const { id } of engine.getViewports().filter(({ id }) => this.viewportIds.includes(id))) {
@@ -86,7 +98,8 @@ export class Mouse {
       const tool = group.getActivePrimaryMouseButtonTool() ?? undefined;
       if (tool && tool !== TOOL) group.setToolPassive(tool);
       if (!group.hasTool(TOOL)) group.addTool(TOOL);
-      const bindings = [{ mouseButton: PRIMARY }, { mouseButton: PRIMARY, modifierKey: CONTROL }];
+      const keys = [CONTROL, SHIFT, BOTH].map(modifierKey => ({ mouseButton: PRIMARY, modifierKey }));
+      const bindings = [{ mouseButton: PRIMARY }, ...keys];
       group.setToolActive(TOOL, { bindings });
       this.replaced.push({ group, tool: tool === TOOL ? undefined : tool });
     }
@@ -116,17 +129,15 @@ export class Mouse {
 
 /** The viewer keeps a tool for ever, and there is one of ours; what it does changes. */
 const known = new WeakSet<object>();
-let current: ((stroke: Stroke) => void) | undefined;
+let current: Pen | undefined;
 
 /** Follows the mouse from a press to its end. */
-function follow(
-  event: CustomEvent<MouseDetail>,
-  names: [string, ...string[]],
-  done: (stroke: Stroke) => void,
-): void {
+function follow(event: CustomEvent<MouseDetail>, names: [string, ...string[]]): void {
   const { element, currentPoints, event: press } = event.detail;
   const [drag, ...ends] = names;
   const points: Vector[] = [vector(currentPoints.world)];
+  const isBox = press.shiftKey;
+  const isRemoving = press.ctrlKey || press.metaKey;
   let farthest = 0;
   const move = (next: Event): void => {
     const { currentPoints: now } = (next as CustomEvent<MouseDetail>).detail;
@@ -134,14 +145,20 @@ function follow(
     const [x0 = 0, y0 = 0] = currentPoints.canvas;
     farthest = Math.max(farthest, Math.hypot(x - x0, y - y0));
     const here = vector(now.world);
+    if (isBox) {
+      points[1] = here;
+      current?.stretch(element, currentPoints.canvas, now.canvas, isRemoving);
+      return;
+    }
     const last = points[points.length - 1];
     if (last && Math.hypot(...here.map((side, axis) => side - (last[axis] ?? 0))) >= APART) points.push(here);
   };
   const end = (): void => {
     element.removeEventListener(drag, move);
     for (const name of ends) element.removeEventListener(name, end);
-    const drawn = farthest > STILL ? points : points.slice(0, 1);
-    done({ points: drawn, isRemoving: press.ctrlKey || press.metaKey });
+    const isStill = farthest <= STILL || points.length < 2;
+    const drawn = isStill ? points.slice(0, 1) : points;
+    current?.draw({ points: drawn, isRemoving, isBox: isBox && !isStill, element });
   };
   element.addEventListener(drag, move);
   for (const name of ends) element.addEventListener(name, end);

@@ -96,6 +96,35 @@ export function mapped(matrix: readonly number[], index: Vector): Vector {
   ) as Vector;
 }
 
+/** Where a place in millimetres lies on a grid: the inverse of `mapped`. */
+export function indexOf(matrix: readonly number[], at: Vector): Vector {
+  const zero = mapped(matrix, [0, 0, 0]);
+  const [i, j, k] = ([0, 1, 2] as const).map(axis =>
+    plus(mapped(matrix, [0, 1, 2].map(n => Number(n === axis)) as Vector), zero, -1),
+  ) as [Vector, Vector, Vector];
+  const cross = ([a, b, c]: Vector, [d, e, f]: Vector): Vector => [
+    b * f - c * e,
+    c * d - a * f,
+    a * e - b * d,
+  ];
+  const volume = dot(i, cross(j, k));
+  const away = plus(at, zero, -1);
+  return [cross(j, k), cross(k, i), cross(i, j)].map(side => dot(side, away) / volume) as Vector;
+}
+
+/** The source of each slice k of a result, by where the viewer's slices lie: for results that do not name theirs. */
+export function sourcesAt(slices: readonly Slice[], { dims, ijkToWorld }: Grid): (string | null)[] {
+  const sources: (string | null)[] = Array.from({ length: dims[2] }, () => null);
+  const [first, second] = [mapped(ijkToWorld, [0, 0, 0]), mapped(ijkToWorld, [0, 0, 1])];
+  const step = plus(second, first, -1);
+  for (const { source, plane } of slices) {
+    const away = plus(plane.imagePositionPatient, first, -1);
+    const k = Math.round(dot(away, step) / dot(step, step));
+    if (k >= 0 && k < dims[2]) sources[k] = source;
+  }
+  return sources;
+}
+
 /**
  * For each slice of `slices` the index k of the result that belongs to it, or none. Matched by SOP Instance UID, and then
  * checked in millimetres: a result that lies elsewhere is an error, not a picture.

@@ -64,7 +64,12 @@ export interface CachedVolume {
 /** A pane as Cornerstone knows it. */
 export interface Viewport {
   id: string;
+  type?: string;
+  element: HTMLElement;
   jumpToWorld?(world: [number, number, number]): void;
+  getCamera?(): { viewPlaneNormal?: ArrayLike<number> & Iterable<number>; focalPoint?: Iterable<number> };
+  worldToCanvas?(world: [number, number, number]): ArrayLike<number> & Iterable<number>;
+  canvasToWorld?(canvas: [number, number]): ArrayLike<number>;
   render(): void;
 }
 

@@ -3,8 +3,9 @@
 import type { FoundStructure, Job, Table, Task } from './api.ts';
 import { type Client, Refusal } from './client.ts';
 import type { Transport } from './configuration.ts';
+import type { Correction } from './correction.ts';
 import type { Layer } from './edit.ts';
-import { mapped, matched, type Slice, type Vector } from './geometry.ts';
+import { mapped, matched, type Slice, sourcesAt, type Vector } from './geometry.ts';
 import type { Host } from './host.ts';
 import { type Extent, extents } from './labels.ts';
 import { show } from './segmentation.ts';
@@ -33,7 +34,8 @@ export interface Structure extends FoundStructure {
 
 /** A finished segmentation of a series. */
 export interface Result {
-  job: string;
+  /** None where only its corrections are left. */
+  job: string | undefined;
   seriesUid: string;
   studyUid: string;
   title: string;
@@ -46,6 +48,8 @@ export interface Result {
   layer: Layer;
   /** The session in which it is corrected, once there is one. */
   session: string | undefined;
+  /** The session as it was shown, or is being corrected. */
+  correction: Correction | undefined;
   /** Whether the sidecar knows the DICOM series, and so can write DICOM SEG. */
   isFromDicom: boolean;
   archive: 'no' | 'saving' | 'saved';
@@ -79,7 +83,13 @@ export async function segment(
     again ?? (await send({ host, client, series, timePoint, archives, signal, report }, transport));
   tell.sent(sent);
   const group = chosen(sent, host, series, timePoint);
-  const body: Record<string, unknown> = { volume: sent.volume, task: wish.task.id, speed: wish.speed };
+  const body: Record<string, unknown> = {
+    volume: sent.volume,
+    task: wish.task.id,
+    speed: wish.speed,
+    // Corrections know where the network nearly said something else.
+    keep_runner_up: true,
+  };
   if (wish.structures.length) body.structures = wish.structures;
   if (sent.groups.length > 1) body.group = group.id;
   const job = await client.json<Job>('/v1/jobs', { method: 'POST', body, signal });
@@ -133,50 +143,90 @@ async function follow({ client, signal, report }: Context, id: string): Promise<
 
 const isFinal = ({ state }: Job): boolean => state === 'done' || state === 'failed' || state === 'cancelled';
 
-/** Fetches a finished job and shows it in the panes of its series. */
-export async function present(
-  { host, client, signal, report }: Context,
-  series: Series,
-  job: string,
-  title: string,
-  group: Group,
-  isFromDicom: boolean,
-): Promise<Result> {
+/** What is shown: a finished job, as far as it is corrected. */
+export interface Finding {
+  job: string | undefined;
+  title: string;
+  /** Where its voxels lie; none where the sidecar has forgotten the images. */
+  group: Group | undefined;
+  isFromDicom: boolean;
+  correction: Correction | undefined;
+}
+
+/** Fetches a result and shows it in the panes of its series. */
+export async function present(context: Context, series: Series, finding: Finding): Promise<Result> {
+  const { host, report } = context;
+  const { job, title, correction, isFromDicom } = finding;
   report('Fetching the result');
-  const [table, labels] = await Promise.all([
-    client.json<Table>(`/v1/jobs/${job}/segmentation`, { signal }),
-    client.bytes(`/v1/jobs/${job}/labels`, signal, fraction => report('Fetching the result', fraction)),
-  ]);
-  const { dims, ijk_to_world: ijkToWorld, sources } = group;
-  const [columns, rows, depth] = dims;
-  if (labels.length !== columns * rows * depth) {
-    throw new Error(`The result has ${labels.length} voxels, expected ${columns} x ${rows} x ${depth}.`);
-  }
+  const { labels, rows } = correction
+    ? { labels: correction.labels, rows: await namesOf(context, correction, job) }
+    : await fetched(context, job ?? '');
   report('Showing');
+  const grid = finding.group ?? gridOfSession(context, series, correction);
+  const { dims, ijk_to_world: ijkToWorld, sources } = grid;
+  const [columns, height, depth] = dims;
+  if (labels.length !== columns * height * depth) {
+    throw new Error(`The result has ${labels.length} voxels, expected ${columns} x ${height} x ${depth}.`);
+  }
   const slices = slicesOf(host, imagesOf(host, series, sources));
   const order = matched(slices, { dims, ijkToWorld, sources });
   const found = await extents(labels, dims);
-  const structures = table.segments.map(row => structure(row, found, ijkToWorld));
+  const structures = rows.map(row => structure(row, found, ijkToWorld));
   const present = structures.filter(({ voxels }) => voxels > 0);
   const volumeId = `cornerstoneStreamingImageVolume:${series.displaySet.displaySetInstanceUID}`;
   const shown = await show(host, series, slices, labels, order, present, title, volumeId);
-  const warnings = shown.skippedPanes
-    ? ['So many structures are not drawn in 3-D panes: that would keep this browser busy for minutes.']
-    : [];
   return {
     job,
     seriesUid: series.seriesUid,
     studyUid: series.studyUid,
     title,
-    group: group.label,
+    group: finding.group?.label ?? '',
     structures,
     segmentationId: shown.segmentationId,
     layer: shown.layer,
-    session: undefined,
+    session: correction?.id,
+    correction,
     isFromDicom,
     archive: 'no',
-    warnings,
+    warnings: [],
   };
+}
+
+/** Labels and structures of a job. */
+async function fetched(
+  { client, signal, report }: Context,
+  job: string,
+): Promise<{ labels: Uint8Array; rows: FoundStructure[] }> {
+  const [table, labels] = await Promise.all([
+    client.json<Table>(`/v1/jobs/${job}/segmentation`, { signal }),
+    client.bytes(`/v1/jobs/${job}/labels`, signal, fraction => report('Fetching the result', fraction)),
+  ]);
+  return { labels, rows: table.segments };
+}
+
+/** Structures of a session; those that a job did not find are told by the job only. */
+async function namesOf(
+  { client, signal }: Context,
+  { structures }: Correction,
+  job: string | undefined,
+): Promise<FoundStructure[]> {
+  const table = job
+    ? await client.json<Table>(`/v1/jobs/${job}/segmentation`, { signal }).catch(() => undefined)
+    : undefined;
+  const rows = structures.map(
+    ({ value, name, color, terminology, voxels, volume_ml }) =>
+      ({ id: name, value, name, color, terminology, voxels, volume_ml }) as FoundStructure,
+  );
+  const known = new Map(rows.map(row => [row.value, row]));
+  return table ? table.segments.map(row => ({ ...row, ...known.get(row.value), id: row.id })) : rows;
+}
+
+/** Where the voxels of a session lie: its images are those of the pane, or none. */
+function gridOfSession({ host }: Context, series: Series, correction: Correction | undefined): Group {
+  if (!correction) throw new Error('The sidecar does not have the images of this result any more.');
+  const { dims, ijkToWorld } = correction;
+  const sources = sourcesAt(slicesOf(host, allImageIds(series.displaySet)), { dims, ijkToWorld });
+  return { id: '', label: '', dims, ijk_to_world: ijkToWorld, sources };
 }
 
 /** Images of the pane's series that the result has slices for, or all of them where it is one volume. */

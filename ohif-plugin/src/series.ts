@@ -77,3 +77,14 @@ export function allImageIds(displaySet: DisplaySet): string[] {
   const groups = displaySet.isDynamicVolume ? displaySet.dynamicVolumeInfo?.timePoints : undefined;
   return groups?.flat() ?? displaySet.imageIds ?? [];
 }
+
+/** Labels of the times or b-values of a series; none where it has one volume. */
+export function timePointsOf(host: Host, { isDynamicVolume, dynamicVolumeInfo }: DisplaySet): string[] {
+  if (!isDynamicVolume || !dynamicVolumeInfo) return [];
+  const { metaData } = host.libraries().cornerstone;
+  return dynamicVolumeInfo.timePoints.map(([id = ''], n) => {
+    const value = (metaData.get('instance', id) as Instance | undefined)?.[dynamicVolumeInfo.splittingTag];
+    const isB = dynamicVolumeInfo.splittingTag === 'DiffusionBValue' && value !== undefined;
+    return isB ? `b = ${String(value)} s/mm²` : `volume ${n + 1}`;
+  });
+}

@@ -8,6 +8,13 @@ import type { Result, Structure } from '../run.ts';
 import { h, type View } from './dom.ts';
 import { check, lock, unlock } from './icons.ts';
 
+const CLICKING =
+  'Click where a structure is missing; Ctrl-click where it is too much. Draw along what a click does not catch, or Shift-drag a box.';
+const PICKING: Record<string, string> = {
+  keep: 'Click the piece that stays; all other pieces of that structure go (Esc: nothing happens).',
+  drop: 'Click the piece that goes; the rest of that structure stays (Esc: nothing happens).',
+};
+
 /** The button that begins and ends it. */
 export function fixButton(app: App, result: Result): View {
   const fixing = fixingOf(app, result);
@@ -55,7 +62,7 @@ export function fixCard(app: App, fixing: Fixing): View {
       'p',
       {},
       fixing.hasMouse
-        ? 'Click where a structure is missing; Ctrl-click where it is too much. Draw along what a click does not catch.'
+        ? (PICKING[fixing.pick ?? ''] ?? CLICKING)
         : 'The viewer’s own tool edits now, and its strokes are kept like clicks.',
     ),
     h(
@@ -119,14 +126,76 @@ export function fixCard(app: App, fixing: Fixing): View {
         'Next doubtful place (N; back: Shift N)',
       ),
     ),
+    tools(app, fixing, named, button),
     h(
       'div',
       { class: 'row' },
       button('Undo', 'undo', session.undo > 0, () => app.host.run('undo'), 'Undo (Ctrl Z)'),
       button('Redo', 'redo', session.redo > 0, () => app.host.run('redo'), 'Redo (Ctrl Y)'),
+      button(
+        'Accept all',
+        'accept-all',
+        result.structures.some(({ voxels, status }) => voxels > 0 && status !== 'accepted'),
+        () => void fixing.operate({ accept: null }),
+        'All structures of this result are right',
+      ),
       h('span', { class: 'soft small numbers' }, fixing.isBusy ? '…' : ''),
     ),
   );
+}
+
+/** What a click cannot say. */
+function tools(
+  app: App,
+  fixing: Fixing,
+  named: (value: number | undefined) => string,
+  button: (words: string, id: string, isPossible: boolean, act: () => void, title?: string) => View,
+): View[] {
+  const { about, pick, isAsking } = fixing;
+  const of = named(about) || 'a structure that is chosen or was clicked';
+  const piece = (kind: 'keep' | 'drop', words: string, key: string, title: string): View =>
+    h(
+      'button',
+      {
+        class: 'plain mini',
+        'aria-pressed': String(pick === kind),
+        title: `${title} (${key})`,
+        'data-cy': `vesalius-${kind}`,
+        onclick: () => fixing.choosePieceTo(kind),
+      },
+      words,
+    );
+  const [network] = app.networks;
+  return [
+    h(
+      'div',
+      { class: 'row wrap' },
+      piece('keep', 'Keep one piece', 'O', 'Then click the piece that stays'),
+      piece('drop', 'Drop a piece', 'D', 'Then click the piece that goes'),
+      button(
+        'Snap to edges',
+        'snap',
+        Boolean(about),
+        () => fixing.snap(),
+        `Move the boundary to edges of the image, by 3 mm at most: ${of}`,
+      ),
+      button(
+        'Fill between slices',
+        'fill',
+        Boolean(about),
+        () => fixing.fill(),
+        `Fill the slices between those where it was drawn: ${of}`,
+      ),
+      network &&
+        button(
+          isAsking ? 'Stop asking' : 'Ask network',
+          'ask',
+          isAsking || fixing.session.candidates.length > 0,
+          () => (isAsking ? fixing.giveUp() : void fixing.ask(network.id)),
+          `A second opinion on the last click, from ${network.id} (${network.licence})`,
+        ),
+    ),
+  ];
 }
 
 /** What a row of the list has besides, while it goes on. */

@@ -29,11 +29,13 @@ export function offers(app: App): View | undefined {
       app.offers.map(offer =>
         h(
           'div',
-          { class: 'row between', key: offer.job },
+          { class: 'row between', key: offer.job ?? offer.session ?? '' },
           h(
             'span',
             {},
-            [displayName(offer.title), offer.label].filter(Boolean).join(', '),
+            [displayName(offer.title), offer.label, offer.isCorrected && 'corrected']
+              .filter(Boolean)
+              .join(', '),
             ' ',
             h('span', { class: 'soft small' }, time(offer.created)),
           ),
@@ -44,10 +46,13 @@ export function offers(app: App): View | undefined {
   );
 }
 
-/** The time of day: the sidecar keeps results for an hour. */
+/** The time of day, and the day unless it is today: corrections are kept for a week. */
 function time(seconds: number | undefined): string {
   if (seconds === undefined) return '';
-  return new Date(seconds * 1000).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
+  const at = new Date(seconds * 1000);
+  const day =
+    at.toDateString() === new Date().toDateString() ? {} : ({ day: 'numeric', month: 'short' } as const);
+  return at.toLocaleString(undefined, { ...day, hour: '2-digit', minute: '2-digit' });
 }
 
 function resultView(app: App, memory: Memory, result: Result): View {
@@ -59,7 +64,7 @@ function resultView(app: App, memory: Memory, result: Result): View {
   const areAllVisible = found.every(({ isVisible }) => isVisible);
   return h(
     'div',
-    { class: 'section', key: result.job, 'data-cy': 'vesalius-result' },
+    { class: 'section', key: result.segmentationId ?? result.job ?? '', 'data-cy': 'vesalius-result' },
     h(
       'div',
       { class: 'head' },

@@ -34,6 +34,7 @@ code { font: 12px ui-monospace, "DejaVu Sans Mono", monospace; color: var(--brig
 .small { font-size: 12px; }
 .row { display: flex; align-items: center; gap: 8px; min-width: 0; }
 .row.between { justify-content: space-between; }
+.row.wrap { flex-wrap: wrap; gap: 6px; }
 .dot { flex: none; width: 8px; height: 8px; border-radius: 50%; background: var(--soft); }
 .dot.good { background: #46d27c; } .dot.bad { background: var(--bad); } .dot.busy { background: var(--warn); }
 .primary, .plain {
@@ -44,6 +45,7 @@ code { font: 12px ui-monospace, "DejaVu Sans Mono", monospace; color: var(--brig
 .primary.wide { width: 100%; min-height: 32px; }
 .plain { background: transparent; border-color: var(--line); color: var(--text); }
 .plain:hover:enabled { background: var(--hover); }
+.plain[aria-pressed=true] { background: var(--hover); border-color: var(--bright); }
 .plain.mini { min-height: 22px; padding: 0 8px; font-size: 12px; font-weight: 400; }
 button:disabled { opacity: .45; cursor: default; }
 .link { background: none; border: 0; padding: 0; color: var(--bright); }
