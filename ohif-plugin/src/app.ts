@@ -15,29 +15,8 @@ import { isShown, jumpTo, remove, setVisible } from './segmentation.ts';
 import type { Group } from './send.ts';
 import { SentSeries } from './sent.ts';
 import { activeSeries, type Series, timePointsOf } from './series.ts';
-
-/** A run that is under way. */
-export interface Run {
-  seriesUid: string;
-  title: string;
-  stage: string;
-  fraction: number | undefined;
-  secondsLeft: number | undefined;
-}
-
-/** Something to tell the user. */
-export interface Notice {
-  kind: 'error' | 'info';
-  text: string;
-  hint: string;
-}
-
-/** What is told of an installed model, as far as it is used. */
-interface Model {
-  id: string;
-  licence: string;
-  promptable?: boolean;
-}
+import type { Model, Notice, Run } from './state.ts';
+import { Surfaces } from './surfaces.ts';
 
 /** Time until a result is kept, in milliseconds. */
 const KEEP_AFTER = 45 * 60 * 1000;
@@ -103,7 +82,10 @@ export class App {
     this.isOpen = false;
     this.stopFixing();
     [this.series, this.offeredFor, this.offers, this.notice] = [undefined, undefined, [], undefined];
-    for (const result of this.results) result.segmentationId = undefined;
+    for (const result of this.results) {
+      result.surfaces?.end();
+      Object.assign(result, { segmentationId: undefined, surfaces: undefined });
+    }
     this.changed();
   }
 
@@ -220,6 +202,8 @@ export class App {
 
   private add(result: Result): void {
     this.results.unshift(result);
+    const frame = this.series?.displaySet.FrameOfReferenceUID ?? '';
+    if (this.isInViewer(result)) result.surfaces = new Surfaces(this.host, result, frame);
     setTimeout(() => void this.keep(result), KEEP_AFTER);
     // Some modes bring a panel of their own to the front when there is a segmentation.
     this.reveal();
@@ -327,6 +311,7 @@ export class App {
   hide(result: Result): void {
     if (this.fixing?.result === result) this.stopFixing();
     if (this.isInViewer(result)) remove(this.host, result.segmentationId);
+    result.surfaces?.end();
     this.results = this.results.filter(other => other !== result);
     this.offeredFor = undefined;
     void this.lookForOffers();

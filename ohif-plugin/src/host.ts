@@ -101,7 +101,15 @@ export interface ToolGroup {
 export interface Cornerstone {
   eventTarget: EventTarget;
   utilities: { HistoryMemo?: { DefaultHistoryMemo: { push(memo: Memo): void } } };
-  cache: { getImage(id: string): CachedImage | undefined; getVolume(id: string): CachedVolume | undefined };
+  cache: {
+    getImage(id: string): CachedImage | undefined;
+    getVolume(id: string): CachedVolume | undefined;
+    getGeometry?(id: string): { data?: object } | undefined;
+    removeGeometryLoadObject?(id: string): void;
+  };
+  geometryLoader?: {
+    createAndCacheGeometry(id: string, options: { type: string; geometryData: object }): unknown;
+  };
   metaData: { get(kind: string, imageId: string): unknown };
   imageLoader: { createAndCacheDerivedLabelmapImages(imageIds: string[]): CachedImage[] };
   volumeLoader: { createAndCacheVolume(id: string, options: { imageIds: string[] }): Promise<CachedVolume> };
@@ -114,9 +122,15 @@ export interface CornerstoneTools {
   Enums: { Events: Record<string, string> & { MOUSE_DRAG: string; MOUSE_UP: string; MOUSE_CLICK: string } };
   ToolGroupManager: { getToolGroupForViewport(viewportId: string, engineId: string): ToolGroup | undefined };
   addTool(tool: unknown): void;
+  utilities?: { segmentation?: { triggerSegmentationRender?(viewportId: string): void } };
   segmentation: {
     triggerSegmentationEvents: { triggerSegmentationDataModified(segmentationId: string): void };
-    state: { addColorLUT(colors: Color[]): number };
+    /** Where versions up to 3.14 keep it. */
+    triggerSegmentationRender?(viewportId: string): void;
+    state: {
+      addColorLUT(colors: Color[]): number;
+      getSegmentation(id: string): { representationData: Record<string, unknown> } | undefined;
+    };
     config: { color: { setColorLUT(viewportId: string, segmentationId: string, index: number): void } };
   };
 }

@@ -5,12 +5,13 @@ import { type Client, Refusal } from './client.ts';
 import type { Transport } from './configuration.ts';
 import type { Correction } from './correction.ts';
 import type { Layer } from './edit.ts';
-import { mapped, matched, type Slice, sourcesAt, type Vector } from './geometry.ts';
+import { type Grid, mapped, matched, type Slice, sourcesAt, type Vector } from './geometry.ts';
 import type { Host } from './host.ts';
 import { type Extent, extents } from './labels.ts';
 import { show } from './segmentation.ts';
 import { type Group, type Report, type Sent, send } from './send.ts';
 import { allImageIds, type Series, slicesOf } from './series.ts';
+import type { Surfaces } from './surfaces.ts';
 
 /** What the user asked for. */
 export interface Wish {
@@ -46,6 +47,10 @@ export interface Result {
   segmentationId: string | undefined;
   /** Its images there, by the slice of the result. */
   layer: Layer;
+  /** Where its voxels lie. */
+  grid: Grid;
+  /** For panes in three dimensions. */
+  surfaces: Surfaces | undefined;
   /** The session in which it is corrected, once there is one. */
   session: string | undefined;
   /** The session as it was shown, or is being corrected. */
@@ -184,6 +189,8 @@ export async function present(context: Context, series: Series, finding: Finding
     structures,
     segmentationId: shown.segmentationId,
     layer: shown.layer,
+    grid: { dims, ijkToWorld },
+    surfaces: undefined,
     session: correction?.id,
     correction,
     isFromDicom,

@@ -6,19 +6,12 @@ import type { Color, Host, SegmentEntry } from './host.ts';
 import { displayName, turns } from './labels.ts';
 import { nonce } from './proof.ts';
 import type { Series } from './series.ts';
-
-/**
- * Surfaces of more structures than this keep a browser busy for minutes: 3-D panes are left alone then, unless the viewer
- * fills them by itself.
- */
-export const MOST_SURFACES = 40;
+import { announceSurfaces } from './surfaces.ts';
 
 export interface Shown {
   segmentationId: string;
   /** Its images, by the slice of the labels that they show. */
   layer: (string | undefined)[];
-  /** Three-dimensional panes that were left alone. */
-  skippedPanes: number;
 }
 
 /** Slices made together. */
@@ -72,33 +65,23 @@ export async function show(
   const lut = cornerstoneTools.segmentation.state.addColorLUT(colors(segments));
   // Panes that get the segmentation later, such as those of another layout, look their colours up here.
   segmentationService._segmentationIdToColorLUTIndexMap?.set(segmentationId, lut);
-  const skippedPanes = await addToPanes(host, series, segmentationId, lut, segments.length);
+  announceSurfaces(host, segmentationId);
+  await addToPanes(host, series, segmentationId, lut);
   segmentationService.setActiveSegmentation(series.viewportId, segmentationId);
-  return { segmentationId, layer, skippedPanes };
+  return { segmentationId, layer };
 }
 
 /** Adds a segmentation to the pane it was asked for in, and to all that show the same series. */
-async function addToPanes(
-  host: Host,
-  series: Series,
-  segmentationId: string,
-  lut: number,
-  segments: number,
-): Promise<number> {
+async function addToPanes(host: Host, series: Series, segmentationId: string, lut: number): Promise<void> {
   const { segmentationService, viewportGridService } = host.services;
   const { segmentation } = host.libraries().cornerstoneTools;
   const uid = series.displaySet.displaySetInstanceUID;
   const others = [...viewportGridService.getState().viewports]
     .filter(([id, pane]) => id !== series.viewportId && pane.displaySetInstanceUIDs?.includes(uid))
     .map(([id]) => id);
-  let skipped = 0;
   for (const id of [series.viewportId, ...others]) {
     const isThere = segmentationService.getSegmentationRepresentations(id, { segmentationId }).length > 0;
     if (isThere) continue;
-    if (segments > MOST_SURFACES && isThreeDimensional(host, id)) {
-      skipped += 1;
-      continue;
-    }
     // No type: OHIF takes a label map, or a surface in a 3-D pane.
     const config = { colorLUTOrIndex: lut };
     await segmentationService.addSegmentationRepresentation(id, { segmentationId, config });
@@ -107,12 +90,6 @@ async function addToPanes(
     const [shown] = segmentationService.getSegmentationRepresentations(id, { segmentationId });
     if (shown && shown.colorLUTIndex !== lut) segmentation.config.color.setColorLUT(id, segmentationId, lut);
   }
-  return skipped;
-}
-
-function isThreeDimensional(host: Host, viewportId: string): boolean {
-  const viewport = viewports(host).find(({ id }) => id === viewportId) as { type?: string } | undefined;
-  return viewport?.type === 'volume3d';
 }
 
 const viewports = (host: Host) =>

@@ -1,8 +1,9 @@
 // What to segment: series, task, speed, structures; and the run that follows.
 
 import type { Task, TaskSpeed } from '../api.ts';
-import type { App, Run } from '../app.ts';
+import type { App } from '../app.ts';
 import { displayName } from '../labels.ts';
+import type { Run } from '../state.ts';
 import { h, type View } from './dom.ts';
 
 /** What the panel remembers of its own. */

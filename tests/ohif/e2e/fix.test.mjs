@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { connected, labelsShown, openPanel, openStudy, press, segment } from './browser.mjs';
+import { connected, openPanel, openStudy, press, segment } from './browser.mjs';
+import { count, inside, paint, settled as same } from './correcting.mjs';
 import { until } from './programs.mjs';
 import { world } from './world.mjs';
 
@@ -28,60 +29,7 @@ after(() => here?.close());
 
 const state = async () => (await here.sidecar.ask(`sessions/${session}`)).json;
 
-/** Waits until the session has this revision and the panel has nothing to do; then both must hold the same labels. */
-async function settled(revision) {
-  await page
-    .locator(`[data-cy=vesalius-fixing][data-revision="${revision}"][data-busy=false]`)
-    .waitFor({ timeout: 60_000 })
-    .catch(async error => {
-      const notice = await page.locator('[data-cy=vesalius-notice]').allInnerTexts();
-      const card = await page.locator('[data-cy=vesalius-fixing]').evaluateAll(all => all.map(one => ({ ...one.dataset })));
-      throw new Error(`revision ${revision}: ${notice} ${JSON.stringify(card)} ${error.message.slice(0, 80)}`);
-    });
-  const held = Buffer.from(await (await fetch(`http://127.0.0.1:${here.sidecar.port}/v1/sessions/${session}/labels`, {
-    headers: { Authorization: `Bearer ${here.sidecar.token}` },
-  })).arrayBuffer());
-  const { slices } = await labelsShown(page);
-  const shown = Buffer.concat(sources.map(source => Buffer.from(slices[source], 'base64')));
-  assert.equal(shown.length, held.length);
-  let differing = 0;
-  for (let v = 0; v < held.length; v += 1) if (held[v] !== shown[v]) differing += 1;
-  assert.equal(differing, 0, `${differing} voxels differ at revision ${revision}`);
-  return held;
-}
-
-const count = (labels, value) => labels.reduce((sum, label) => sum + (label === value), 0);
-
-/** Where on the page a voxel of a label is, well inside of it, in the slice that is shown. */
-async function inside(value) {
-  await page.locator('[data-cy=vesalius-item-parotid_gland_left] .name').dispatchEvent('click');
-  await page.waitForTimeout(1500);
-  return page.evaluate(value => {
-    const { cornerstone } = window;
-    const viewport = cornerstone.getRenderingEngines()[0].getViewports()[0];
-    const [{ representationData }] = window.services.segmentationService.getSegmentations().slice(-1);
-    const wanted = viewport.getCurrentImageId();
-    const label = representationData.Labelmap.imageIds
-      .map(id => cornerstone.cache.getImage(id))
-      .find(image => image.referencedImageId === wanted);
-    const pixels = label.voxelManager.getScalarData();
-    let [n, x, y] = [0, 0, 0];
-    pixels.forEach((found, at) => {
-      if (found !== value) return;
-      n += 1;
-      x += at % label.columns;
-      y += Math.floor(at / label.columns);
-    });
-    const plane = cornerstone.metaData.get('imagePlaneModule', wanted);
-    const place = plane.imagePositionPatient.map(
-      (side, axis) =>
-        side + (x / n) * plane.columnPixelSpacing * plane.rowCosines[axis] + (y / n) * plane.rowPixelSpacing * plane.columnCosines[axis],
-    );
-    const [cx, cy] = viewport.worldToCanvas(place);
-    const box = viewport.element.getBoundingClientRect();
-    return { x: box.x + cx, y: box.y + cy, n };
-  }, value);
-}
+const settled = revision => same(here, page, session, sources, revision);
 
 let at;
 let counts = [];
@@ -96,7 +44,7 @@ test('Fix begins a session with the labels that are shown', async () => {
 });
 
 test('Ctrl-click takes away, and the wheel walks through the answers', async () => {
-  at = await inside(PAROTID);
+  at = await inside(page, PAROTID);
   if (process.env.OHIF_SHOTS) await page.screenshot({ path: path.join(process.env.OHIF_SHOTS, 'fix_before.png'), timeout: 120_000 });
   await page.mouse.move(at.x, at.y);
   await page.keyboard.down('Control');
@@ -134,19 +82,9 @@ test('the viewer’s own undo and redo take it back and make it again', async ()
 });
 
 test('the viewer’s own brush counts, and so does its undo', async () => {
-  await page.evaluate(() => {
-    const { segmentationService, toolGroupService } = window.services;
-    const [{ segmentationId }] = segmentationService.getSegmentations().slice(-1);
-    segmentationService.setActiveSegment(segmentationId, 5);
-    const toolGroupIds = toolGroupService.getToolGroupIds().filter(id => toolGroupService.getToolGroup(id).hasTool('CircularBrush'));
-    window.commandsManager.run('setToolActiveToolbar', { toolName: 'CircularBrush', toolGroupIds });
-  });
-  await page.getByText('The viewer’s own tool edits now').waitFor();
   const start = count(await settled(8), 5);
-  await page.mouse.move(at.x - 90, at.y - 40);
-  await page.mouse.down();
-  for (let n = 0; n <= 6; n += 1) await page.mouse.move(at.x - 90 + 6 * n, at.y - 40, { steps: 2 });
-  await page.mouse.up();
+  await paint(page, at, 5);
+  await page.getByText('The viewer’s own tool edits now').waitFor();
   const painted = count(await settled(9), 5);
   assert.ok(painted > start, `${start} ${painted}`);
   await page.evaluate(() => window.commandsManager.run('undo'));

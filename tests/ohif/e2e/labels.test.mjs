@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { connected, openPanel, openStudy, segment } from './browser.mjs';
+import { until } from './programs.mjs';
 import { world } from './world.mjs';
 
 /** Cells along each axis: enough for one structure each. */
@@ -148,8 +149,56 @@ test('117 structures with a pane in three dimensions', async t => {
       pane => segmentationService.getSegmentationRepresentations(pane, { segmentationId })[0]?.type,
     );
   });
-  // Beside three planes the viewer fills the fourth pane by itself, which takes it a while.
   assert.deepEqual(kinds.sort(), ['Labelmap', 'Labelmap', 'Labelmap', 'Surface']);
+  /** Surfaces in the fourth pane: of how many structures, with how many triangles, and where each lies, by label. */
+  const surfaces = () =>
+    page.evaluate(() => {
+      const viewport = window.cornerstone.getRenderingEngines()[0].getViewports().find(({ type }) => type === 'volume3d');
+      return viewport.getActors()
+        .filter(({ representationUID }) => /-Surface-\d+$/.test(representationUID ?? ''))
+        .map(({ actor, representationUID }) => {
+          const [x0, x1, y0, y1, z0, z1] = actor.getBounds();
+          const triangles = actor.getMapper().getInputData().getPolys().getNumberOfCells();
+          return {
+            label: Number(representationUID.split('-').pop()), triangles,
+            bounds: [x0, x1, y0, y1, z0, z1], isShown: actor.getVisibility(),
+          };
+        });
+    });
+  const shownIn = performance.now();
+  const all = await until(async () => {
+    const made = await surfaces();
+    return made.length === 117 && made;
+  }, '117 surfaces', 240);
+  t.diagnostic(`117 surfaces after ${((performance.now() - shownIn) / 1000).toFixed(1)} s`);
+  // Where each label lies in the planes, in millimetres.
+  const centers = await page.evaluate(() => {
+    const { cornerstone } = window;
+    const [{ representationData }] = window.services.segmentationService.getSegmentations();
+    const sums = {};
+    for (const id of representationData.Labelmap.imageIds) {
+      const image = cornerstone.cache.getImage(id);
+      const plane = cornerstone.metaData.get('imagePlaneModule', image.referencedImageId);
+      image.voxelManager.getScalarData().forEach((label, v) => {
+        if (!label) return;
+        const [i, j] = [v % image.columns, Math.floor(v / image.columns)];
+        sums[label] ??= [0, 0, 0, 0];
+        sums[label][3] += 1;
+        for (let axis = 0; axis < 3; axis += 1)
+          sums[label][axis] +=
+            plane.imagePositionPatient[axis] + i * plane.columnPixelSpacing * plane.rowCosines[axis] + j * plane.rowPixelSpacing * plane.columnCosines[axis];
+      });
+    }
+    return sums;
+  });
+  for (const { label, bounds, triangles } of all) {
+    assert.ok(triangles > 100, `${triangles} triangles of label ${label}`);
+    const [x, y, z, n] = centers[label];
+    const away = [x, y, z].map((sum, axis) => sum / n - (bounds[2 * axis] + bounds[2 * axis + 1]) / 2);
+    assert.ok(Math.hypot(...away) < 1, `the surface of label ${label} lies ${away} mm beside it`);
+  }
+  await timed('[data-cy=vesalius-item-liver] .icon:last-child', 'click');
+  await until(async () => (await surfaces()).find(({ label }) => label === 5).isShown === false, 'liver is hidden');
   if (process.env.OHIF_SHOTS) await page.screenshot({ path: path.join(process.env.OHIF_SHOTS, 'labels3d.png'), timeout: 120_000 });
   assert.deepEqual(page.errors, []);
   await page.context().close();

@@ -67,8 +67,20 @@ function importSmallNetworks(home) {
   if (ran.status !== 0) throw new Error(`vesalius models import: ${ran.stderr}`);
 }
 
+/** A small network that takes prompts, trained for the tests. */
+function importPromptable(home) {
+  const folder = path.join(ROOT, 'tests/reference/promptable/model');
+  fs.mkdirSync(home, { recursive: true });
+  const ran = spawnSync(BINARY, ['models', 'import', folder, '--accept-licence'], {
+    encoding: 'utf8',
+    env: { ...process.env, VESALIUS_HOME: home },
+  });
+  if (ran.status !== 0) throw new Error(`vesalius models import: ${ran.stderr}`);
+}
+
 /**
- * Starts archive, sidecar, viewer and browser. `names`: series to store. Options: `networks`: with the small networks;
+ * Starts archive, sidecar, viewer and browser. `names`: series to store. Options: `networks`: with the small networks; `promptable`: with
+ * one that takes prompts;
  * `archives`: the sidecar may fetch from the archive;
  * `secure`, `switches`, `token`: of the viewer's web server and the browser.
  */
@@ -79,6 +91,7 @@ export async function world(names, options = {}) {
   for (const { folder } of Object.values(stored)) await upload(orthanc, folder);
   const home = path.join(scratch, 'home');
   if (options.networks) importSmallNetworks(home);
+  if (options.promptable) importPromptable(home);
   const here = {
     orthanc,
     scratch,
