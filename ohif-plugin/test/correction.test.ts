@@ -104,3 +104,37 @@ test('the session of before is gone on with', async () => {
     'GET /v1/sessions/a/labels',
   ]);
 });
+
+test('a stroke that others were in the way of is sent again, and says the same', async () => {
+  const sent: { base: number; delta?: string }[] = [];
+  await served(
+    (request, response, body) => {
+      const path = request.url ?? '';
+      if (path.endsWith('/labels')) {
+        response.setHeader('X-Vesalius-Revision', '0');
+        return void response.end(new Uint8Array(16));
+      }
+      if (path.includes('/events'))
+        return void response.end(`${JSON.stringify({ revision: 1, delta: change(1, 0, 7) })}\n`);
+      if (!path.endsWith('/operations')) return json(response, 200, SESSION);
+      const asked = JSON.parse(body.toString());
+      sent.push(asked);
+      if (asked.base === 0) return json(response, 409, { code: 'stale', message: 'changed', hint: '' });
+      return json(response, 200, answer(2, asked.delta));
+    },
+    async base => {
+      const session = await Correction.resume(new Client(base), 'a');
+      const stroke: Delta = {
+        start: [0, 0, 0],
+        size: [2, 1, 1],
+        runs: [{ skip: 0, length: 2, from: 0, to: 2 }],
+      };
+      await session.operate('foreign', stroke);
+      assert.deepEqual([session.revision, [...session.labels.subarray(0, 3)]], [2, [2, 2, 0]]);
+    },
+  );
+  assert.deepEqual(
+    sent.map(({ base }) => base),
+    [0, 1],
+  );
+});

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import GOLDEN from '../../tests/golden/deltas.json' with { type: 'json' };
-import { apply, between, decode, encode } from '../src/delta.ts';
+import { apply, between, decode, encode, rebased, rows } from '../src/delta.ts';
 import type { Vector } from '../src/geometry.ts';
 
 // Made by the Rust crate: tests/deltas.rs.
@@ -64,4 +64,39 @@ test('what does not fit changes nothing', () => {
   for (const broken of ['', '5653', hex.slice(0, -2), `${hex}00`, hex.replace('56534431', '56534432')]) {
     assert.throws(() => decode(broken));
   }
+});
+
+test('a stroke says the same on labels that others have changed meanwhile', () => {
+  const old = labels(1);
+  const drawn = old.slice();
+  for (const v of [3, 4, 5, AREA + 1]) drawn[v] = 2;
+  const stroke = between(old, k => drawn.subarray(k * AREA, (k + 1) * AREA), DIMS);
+  assert.ok(stroke);
+  const theirs = old.slice();
+  for (const v of [4, 9]) theirs[v] = 1 - Math.min(1, theirs[v] as number);
+  const anew = rebased(stroke, theirs, DIMS);
+  assert.ok(anew);
+  const expected = theirs.slice();
+  // Where the stroke changed nothing at first, it says nothing now.
+  for (const v of [3, 4, 5, AREA + 1]) if (old[v] !== 2) expected[v] = 2;
+  apply(anew, theirs, DIMS);
+  assert.deepEqual(theirs, expected);
+  assert.equal(rebased(stroke, expected, DIMS), undefined);
+});
+
+test('rows of a change are told slice by slice', () => {
+  const delta = decode('56534431030405020201020002010202000400' + '03');
+  const dims: Vector = [8, 8, 8];
+  assert.deepEqual(
+    [...rows(delta, dims)],
+    [
+      [
+        5,
+        [
+          [[3, 4, 5], 2, 2],
+          [[3, 5, 5], 1, 2],
+        ],
+      ],
+    ],
+  );
 });

@@ -44,12 +44,12 @@ export async function openStudy(context, origin, study, { mode = 'viewer', query
 export async function firstImage(page) {
   const hasImage = () =>
     window.cornerstone?.getRenderingEngines?.()?.[0]?.getViewports()?.[0]?.getImageData?.() !== undefined;
-  await page.waitForFunction(hasImage, null, { timeout: 90_000 });
+  await page.waitForFunction(hasImage, null, { timeout: 240_000 });
 }
 
 /** Clicks without waiting for the page to hold still: software rendering of four panes never does. */
 export async function press(page, name) {
-  await page.locator(`[data-cy=${name}]:not([disabled])`).first().dispatchEvent('click', {}, { timeout: 60_000 });
+  await page.locator(`[data-cy=${name}]:not([disabled])`).first().dispatchEvent('click', {}, { timeout: 180_000 });
 }
 
 /** Opens the panel by the toolbar's button. */
@@ -59,7 +59,7 @@ export async function openPanel(page) {
 }
 
 /** Waits for a state of the connection. */
-export async function connected(page, state = 'ready', seconds = 45) {
+export async function connected(page, state = 'ready', seconds = 120) {
   await page
     .locator(`[data-cy=vesalius-status][data-state=${state}]`)
     .waitFor({ timeout: seconds * 1000 });

@@ -182,7 +182,7 @@ test('what another viewer does in the same session is followed', async () => {
     operation: crypto.randomUUID(),
     base: json.revision,
     seconds: 1,
-    action: { prompt: { shape: { point: at.place }, sign: 'remove', label: PAROTID } },
+    action: { prompt: { shape: { point: at.place }, sign: 'add', label: PAROTID } },
   });
   assert.equal(answer.status, 200, JSON.stringify(answer.json));
   await settled();
