@@ -39,6 +39,7 @@ class CorrectSection:
     def __init__(self, ui: Any, correction: Correction, nodes: Callable[[], Optional[Sequence[Any]]]) -> None:
         self._ui, self.correction, self._nodes = ui, correction, nodes
         self._sign, self._hovered, self._target = ADD, 0, 0
+        self._told = ""
         self._cursor: Optional[Sequence[float]] = None
         # By ids of segmentations: the job that made them, and the image as it was then.
         self._made: Dict[str, Tuple[str, Hashable]] = {}
@@ -147,6 +148,7 @@ class CorrectSection:
         """A click or a line in a slice view."""
         sign = self._meant(is_turned)
         self._rest.stop()
+        self._glance.stop()
         self.preview.hide()
         correction = self.correction
         if correction.state in (CLOSED, OPENING):
@@ -196,6 +198,7 @@ class CorrectSection:
     def _pressed(self, key: str) -> bool:
         """Keys over a slice view while Fix is on."""
         correction = self.correction
+        self._glance.stop()
         here = correction.near(self._cursor) if self._cursor is not None else 0
         here = here or self.value
         actions = {
@@ -270,6 +273,9 @@ class CorrectSection:
         ui, correction, nodes = self._ui, self.correction, self._nodes()
         if nodes is None and ui.fixButton.checked:
             ui.fixButton.checked = False
+        if correction.message != self._told:
+            # What happened stays to be read until the cursor moves again.
+            self._told, self._hovered = correction.message, 0
         self._fill_structures()
         is_open = correction.is_open
         undo, redo = correction.steps
