@@ -62,7 +62,9 @@ class EngineSection:
             names = [str(model.get("id")), bytes_in_words(model.get("bytes"))]
             item = qt.QTreeWidgetItem(self._ui.modelsTree.invisibleRootItem(), names)
             item.setData(0, ID, str(model.get("id")))
-            item.setToolTip(0, f"{model.get('dataset')}\n{model.get('licence')}\n{self._origin(model)}")
+            lines = [model.get("dataset"), model.get("licence"), self._origin(model)]
+            lines += [_("takes prompts: “Ask network” in Correct")] * bool(model.get("promptable"))
+            item.setToolTip(0, "\n".join(map(str, lines)))
             item.setTextAlignment(1, qt.Qt.AlignRight | qt.Qt.AlignVCenter)
         self._selected()
 

@@ -26,7 +26,7 @@ class Tools:
         self._networks: List[Dict[str, Any]] = []
         self._pieces = {"keep": ui.keepButton, "drop": ui.dropButton}
         for kind, button in self._pieces.items():
-            button.connect("toggled(bool)", lambda is_on, kind=kind: self._armed(kind, is_on))
+            button.connect("toggled(bool)", lambda is_on, *, kind=kind: self._armed(kind, is_on))
         ui.snapButton.connect("clicked(bool)", lambda *_: correction.snap(structure()))
         ui.fillButton.connect("clicked(bool)", lambda *_: correction.fill(structure()))
         ui.askButton.connect("clicked(bool)", self._ask)
