@@ -31,7 +31,7 @@ fn head(patient: usize) -> Volume {
 }
 
 /// Writes two donors and two normals, and a manifest without splits.
-fn study(folder: &Path, donors: usize, normals: usize) -> String {
+pub(crate) fn study(folder: &Path, donors: usize, normals: usize) -> String {
     let (source, quiet) = (Source::Memory { modality: Some("MR".to_owned()) }, Progress::silent());
     let mut table = String::from("case,patient,kind,dwi,mask,reviewed\n");
     for n in 0..donors {
@@ -63,7 +63,7 @@ fn study(folder: &Path, donors: usize, normals: usize) -> String {
     path.display().to_string()
 }
 
-fn bytes(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn bytes(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for part in ["images", "labels"] {
         for entry in std::fs::read_dir(folder.join(part)).unwrap() {

@@ -8,6 +8,7 @@ mod geometry;
 mod golden;
 mod help;
 mod install;
+mod on_the_fly;
 mod segment;
 mod server;
 mod support;

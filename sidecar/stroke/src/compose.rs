@@ -70,6 +70,13 @@ impl Normal {
         let brain = Brain::of(mask, &dwi);
         Ok(Normal { dwi, adc, brain, closed })
     }
+
+    /// What it takes of memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let adc = self.adc.as_ref().map_or(0, |adc| adc.voxels.len());
+        size_of::<f32>() * (self.dwi.voxels.len() + adc) + self.brain.mask.len() + self.closed.len()
+    }
 }
 
 /// The unit of an ADC image in mm²/s: 1, 1e-3 or 1e-6, by what brain has.

@@ -6,7 +6,7 @@
 
 use imaging::{Beyond, IndexBox, LabelMap, Volume, dilate, gaussian};
 use ndarray::Array3;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::brain::{Brain, brain_mask};
 use crate::register::register;
@@ -23,7 +23,7 @@ const HALO: usize = 2;
 const CLIP: [f64; 2] = [-0.5, 5.0];
 
 /// What the voxels of a lesion would be without it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Baseline {
     /// The mean of the brain round about, by a Gaussian of 8 mm, the lesion and its halo left out.
@@ -121,6 +121,13 @@ impl Donor {
             case.adc.as_ref().zip(adc_expected).map(|(adc, expected)| relative(adc, &expected, &lesion));
         let facts = facts(case, &lesion, &brain, &increase);
         Ok((cut(case, &lesion, increase, adc_increase, brain, facts), filled))
+    }
+
+    /// What it takes of memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let adc = self.adc_increase.as_ref().map_or(0, Array3::len);
+        size_of::<f32>() * (self.lesion.len() + self.increase.len() + adc) + self.brain.mask.len()
     }
 }
 

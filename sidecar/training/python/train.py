@@ -137,6 +137,17 @@ def trained():
 
 
 def train():
+    """Trains; what a training that was broken off left of its cases on the fly is removed first."""
+    from on_the_fly import scratch
+
+    shutil.rmtree(scratch(job), ignore_errors=True)
+    try:
+        run()
+    finally:
+        shutil.rmtree(scratch(job), ignore_errors=True)
+
+
+def run():
     from nnunetv2.run.run_training import get_trainer_from_args, maybe_load_checkpoint, run_training
 
     fold = job["fold"]

@@ -7,6 +7,7 @@ differs from nnUNetTrainer:
   goes on computes what it would have computed (exactly so where nothing runs in parallel: a processor without workers)
 - a checkpoint is written beside its place and then given its name, so that a machine that dies leaves a whole one
 - weights may come from an installed model, the last layer too where the labels are the same
+- synthetic cases that are not on disk are made when they are wanted
 """
 
 import json
@@ -109,6 +110,18 @@ class VesaliusTrainer(nnUNetTrainer):
             # Left must not become right where labels have sides.
             axes, self.inference_allowed_mirroring_axes = None, None
         return rotation, dummy, size, axes
+
+    def get_tr_and_val_datasets(self):
+        training, validation = super().get_tr_and_val_datasets()
+        if not (Path(self.job.get("raw", "")) / self.job.get("dataset", "") / "synthetic.json").is_file():
+            return training, validation
+        # Not above: who only predicts does not need it.
+        from on_the_fly import OnTheFly
+
+        on_disk = self.dataset_class.get_identifiers(self.preprocessed_dataset_folder)
+        training = OnTheFly(training, on_disk, self)
+        self.print_to_log_file(f"{len(training.missing)} of {len(training.identifiers)} training cases are made on the fly")
+        return training, validation
 
     def seed(self, epoch):
         number = (self.job["seed"] * 100_003 + epoch + 1) % 2**32

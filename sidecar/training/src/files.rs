@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 pub const NNUNET: &str = "2.8.1";
 
 /// Names and texts of the Python files.
-pub const FILES: [(&str, &str); 2] = [
+pub const FILES: [(&str, &str); 3] = [
+    ("on_the_fly.py", include_str!("../python/on_the_fly.py")),
     ("train.py", include_str!("../python/train.py")),
     ("vesalius_trainer.py", include_str!("../python/vesalius_trainer.py")),
 ];

@@ -62,6 +62,9 @@ pub struct Job {
     pub threads: u32,
     /// Image files of the case that nnU-Net predicts itself.
     pub parity_case: Vec<PathBuf>,
+    /// This program, which makes the cases that are not on disk.
+    #[serde(default)]
+    pub program: PathBuf,
     /// Whether to stop before the training.
     pub only_prepare: bool,
 }
@@ -127,6 +130,7 @@ mod tests {
             threads: 1,
             splits: None,
             parity_case: Vec::new(),
+            program: PathBuf::new(),
             only_prepare: false,
         }
     }

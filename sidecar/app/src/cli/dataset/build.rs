@@ -8,6 +8,7 @@ use formats::{ReadOptions, Sample, Source};
 use imaging::{Interpolation, LabelMap, Progress, Segmentation, Volume};
 use serde_json::{Value, json};
 
+use super::synthetic::Synthetic;
 use crate::cli::Context;
 use crate::manifest::{Entry, Manifest, Part, Splits};
 use crate::{Error, Result, interrupt, output};
@@ -73,13 +74,6 @@ impl Database {
     }
 }
 
-/// The synthetic cases at hand, and what they were made of.
-struct Synthetic {
-    folder: PathBuf,
-    names: Vec<String>,
-    channels: usize,
-}
-
 /// Writes the data sets; their folders are the answer.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let manifest = Manifest::read(&arguments.manifest)?;
@@ -93,7 +87,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let synthetic = arguments
         .synthetic
         .as_deref()
-        .map(|folder| synthetic(folder, &splits, &manifest, &parts))
+        .map(|folder| Synthetic::open(folder, &splits, &manifest, &parts))
         .transpose()?;
     let at_hand = synthetic.as_ref().map_or(0, |synthetic| synthetic.names.len());
     if at_hand < most {
@@ -115,49 +109,6 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     context.display.clear();
     written.iter().try_for_each(|path| output::line(&path.display().to_string()))
-}
-
-/// Lists synthetic cases, and sees that nothing of them comes from outside the training part.
-fn synthetic(
-    folder: &Path,
-    splits: &Splits,
-    manifest: &Manifest,
-    parts: &BTreeMap<String, Part>,
-) -> Result<Synthetic> {
-    let path = folder.join("synth.json");
-    let text = std::fs::read_to_string(&path).map_err(|error| Error::read(&path, error))?;
-    let refuse = |what: String| {
-        Err(Error::refused(what, "make them anew with `vesalius synth --splits` and this manifest"))
-    };
-    let Ok(value) = serde_json::from_str::<Value>(&text) else {
-        return refuse(format!("`{}` cannot be understood", path.display()));
-    };
-    let sources = value["sources"].as_array().cloned().unwrap_or_default();
-    let made_with = sources.iter().find(|source| source[0] == "splits").and_then(|source| source[1].as_str());
-    if made_with != Some(splits.sha256.as_str()) {
-        return refuse(format!("the synthetic cases in `{}` were made with other splits", folder.display()));
-    }
-    for source in ["donors", "normals"] {
-        for one in value[source].as_array().into_iter().flatten() {
-            let case = one["case"].as_str().unwrap_or_default();
-            let known = manifest.entries.iter().any(|entry| entry.case == case);
-            if !known || parts.get(case) != Some(&Part::Train) {
-                return refuse(format!(
-                    "`{case}`, which synthetic cases come from, is not in the training part"
-                ));
-            }
-        }
-    }
-    let labels = folder.join("labels");
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(&labels).map_err(|error| Error::read(&labels, error))? {
-        let name = entry.map_err(|error| Error::read(&labels, error))?.file_name();
-        names.extend(name.to_string_lossy().strip_suffix(".nii.gz").map(str::to_owned));
-    }
-    names.sort_unstable();
-    let second = |name: &String| folder.join("images").join(format!("{name}_0001.nii.gz")).is_file();
-    let channels = if !names.is_empty() && names.iter().all(second) { 2 } else { 1 };
-    Ok(Synthetic { folder: folder.to_owned(), names, channels })
 }
 
 /// What all data sets share.
@@ -203,16 +154,16 @@ impl Study<'_> {
                 _ => {}
             }
         }
+        let mut on_disk = train.len() + validation.len();
         if let Some(synthetic) = synthetic {
             for (done, name) in synthetic.names.iter().take(count).enumerate() {
                 self.progress.step("linking synthetic cases", done as u64, count as u64)?;
-                for channel in 0..1 + usize::from(self.with_adc) {
-                    let file = format!("{name}_{channel:04}.nii.gz");
-                    link(&synthetic.folder.join("images").join(&file), &folder.join("imagesTr").join(&file))?;
-                }
-                let file = format!("{name}.nii.gz");
-                link(&synthetic.folder.join("labels").join(&file), &folder.join("labelsTr").join(&file))?;
+                let channels = 1 + usize::from(self.with_adc);
+                on_disk += usize::from(synthetic.link(name, channels, &folder)?);
                 train.push(name.clone());
+            }
+            if on_disk < train.len() + validation.len() {
+                synthetic.hand_over(&folder)?;
             }
         }
         let splits = json!([{ "train": train, "val": validation }]);
@@ -228,7 +179,8 @@ impl Study<'_> {
         let value = json!({
             "channel_names": channels,
             "labels": labels,
-            "numTraining": train.len() + validation.len(),
+            // nnU-Net counts the files.
+            "numTraining": on_disk,
             "file_ending": ".nii.gz",
             "name": self.arguments.name,
             "description": format!("{suffix}: {} training cases, {count} of them synthetic", train.len()),
@@ -298,14 +250,6 @@ impl Study<'_> {
         formats::write_segmentation(&path, &segmentation, &source, &quiet)?;
         Ok(entry.reviewed.is_some())
     }
-}
-
-/// The same file under another name where the disk allows, else a copy.
-fn link(from: &Path, to: &Path) -> Result<()> {
-    if std::fs::hard_link(from, to).is_ok() {
-        return Ok(());
-    }
-    std::fs::copy(from, to).map(|_| ()).map_err(|error| Error::write(to, error))
 }
 
 fn write_json(path: &Path, value: &Value) -> Result<()> {

@@ -3,9 +3,11 @@
 mod build;
 mod export;
 mod split;
+mod synthetic;
 
 use clap::Subcommand;
 
+pub(super) use self::synthetic::RECIPE;
 use super::Context;
 use crate::Result;
 

@@ -45,6 +45,9 @@ struct FourDatabases {
     /// Seeds: every database is trained once with each
     #[arg(long, num_args = 1.., default_values_t = [1, 2, 3])]
     seeds: Vec<u64>,
+    /// Make synthetic cases while the networks train, but for a few to look at, instead of putting all on disk
+    #[arg(long)]
+    on_the_fly: bool,
     /// Print the commands, one on a line, and run nothing: the lines with `train` can run on many machines
     #[arg(long)]
     dry_run: bool,
@@ -144,6 +147,9 @@ impl FourDatabases {
                 self.dataset(&databases[3]).join("dataset.json"),
             ),
         ];
+        if self.on_the_fly {
+            steps[1].line.push("--on-the-fly".to_owned());
+        }
         let work = text(&self.at("work"));
         // The network is planned for the largest database, and is the same for all.
         let plans = text(&self.dataset(&databases[3]));
@@ -220,6 +226,7 @@ mod tests {
             small: 4,
             large: 12,
             seeds: vec![1, 2, 3],
+            on_the_fly: true,
             dry_run: true,
             train: vec!["--preset".to_owned(), "smoke".to_owned()],
         }

@@ -1,13 +1,21 @@
 //! `vesalius synth`: strokes of patients put into normal brains, many, from a seed.
 
+mod asked;
 mod cohort;
+mod making;
+mod recipe;
 mod sheet;
+mod shelf;
 
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use stroke::Baseline;
+use imaging::Progress;
+use stroke::{Baseline, Synthetic};
 
+use self::making::Maker;
+use self::recipe::Recipe;
+use self::sheet::Made;
 use super::Context;
 use crate::manifest::{Entry, Manifest, Part, Splits};
 use crate::{Error, Result, interrupt, staging};
@@ -30,7 +38,7 @@ pub(super) struct Arguments {
         value_name = "FILE",
         requires = "lesion",
         requires = "normal",
-        required_unless_present = "manifest"
+        required_unless_present_any = ["manifest", "recipe"]
     )]
     donor: Option<PathBuf>,
     /// The patient's lesion mask
@@ -63,6 +71,19 @@ pub(super) struct Arguments {
     /// What a voxel would be without the stroke
     #[arg(long, value_enum, default_value_t = Side::Surroundings)]
     baseline: Side,
+    /// Make the cases of the montage only, and write `synth.json` as a recipe for the others: a training makes them
+    /// when it wants them
+    #[arg(long, requires = "manifest")]
+    on_the_fly: bool,
+    /// Make cases of a recipe as they are asked for: numbers are read from standard input, one a line; each case is
+    /// written into the folder, not compressed, and answered by a line of JSON
+    #[arg(
+        long,
+        value_name = "JSON",
+        conflicts_with_all = ["manifest", "donor", "count", "seed", "plain", "baseline", "montage"],
+        hide_short_help = true
+    )]
+    recipe: Option<PathBuf>,
     /// Cases on the montage
     #[arg(long, value_name = "N", default_value_t = 24)]
     montage: usize,
@@ -92,8 +113,20 @@ pub(super) struct Study {
     sources: Vec<(String, String)>,
 }
 
+/// The name of a case, which its files begin with.
+pub(super) fn case_name(case: u64) -> String {
+    format!("synth_{case:06}")
+}
+
 /// Makes the cases; the folder is the answer.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    let threads = arguments.threads.or(context.settings.threads).unwrap_or(0);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
+        Error::refused(format!("{threads} threads cannot be had: {error}"), "ask for fewer with `--threads`")
+    })?;
+    if let Some(recipe) = &arguments.recipe {
+        return pool.install(|| asked::answer(recipe, &arguments.output));
+    }
     let study = study(arguments, context)?;
     staging::probe(&arguments.output)?;
     let images = arguments.output.join("images");
@@ -105,17 +138,37 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     let progress = context.display.progress();
     interrupt::watch(&progress);
-    let threads = arguments.threads.or(context.settings.threads).unwrap_or(0);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
-        Error::refused(format!("{threads} threads cannot be had: {error}"), "ask for fewer with `--threads`")
-    })?;
     let began = std::time::Instant::now();
-    let made = pool.install(|| cohort::make(&study, arguments, &progress))?;
+    let mut made = pool.install(|| make(&study, arguments, &progress))?;
     let seconds = began.elapsed().as_secs_f64();
-    sheet::write(&made, &study, arguments, &progress)?;
+    sheet::write(&mut made, &arguments.output, &progress)?;
     context.display.clear();
     sheet::tell(&made, seconds, context);
+    if arguments.on_the_fly {
+        let name = arguments.output.join("synth.json");
+        context.display.note(&format!("{} cases can be made from `{}`", arguments.count, name.display()));
+    }
     crate::output::line(&arguments.output.display().to_string())
+}
+
+/// Registers everybody, and makes the cases that are to lie on disk.
+fn make(study: &Study, arguments: &Arguments, progress: &Progress) -> Result<Made> {
+    let mut recipe = Recipe::new(arguments.seed, arguments.count, arguments.plain, arguments.baseline());
+    (recipe.on_the_fly, recipe.map_given) = (arguments.on_the_fly, study.transform.is_some());
+    recipe.sources.clone_from(&study.sources);
+    (recipe.donors, recipe.normals) = cohort::gather(study, arguments, progress)?;
+    let folders = ["images", "labels"].map(|folder| arguments.output.join(folder));
+    for folder in &folders {
+        std::fs::create_dir_all(folder).map_err(|error| Error::write(folder, error))?;
+    }
+    let write = |name: &str, made: &Synthetic| {
+        making::write(name, made, [&folders[0], &folders[1]], ".nii.gz").map(|_| ())
+    };
+    let montage = arguments.montage as u64;
+    let count = if arguments.on_the_fly { arguments.count.min(montage) } else { arguments.count };
+    // All donors are kept: nearly every case wants another.
+    let (records, tiles) = Maker::new(&recipe, usize::MAX).first(count, montage, write, progress)?;
+    Ok(Made { recipe, records, tiles })
 }
 
 impl Arguments {

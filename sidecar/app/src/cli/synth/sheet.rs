@@ -1,12 +1,13 @@
 //! The quality sheet: what was made of what, how well, and how it looks.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use imaging::Progress;
-use serde::Serialize;
+use stroke::Tile;
 
-use super::cohort::{DonorRecord, Made, NormalRecord, Record};
-use super::{Arguments, Study};
+use super::making::Record;
+use super::recipe::Recipe;
 use crate::cli::Context;
 use crate::staging::Staging;
 use crate::{Error, Result};
@@ -16,40 +17,20 @@ const COLUMNS: usize = 2;
 /// Pixels between tiles.
 const GAP: usize = 6;
 
-/// `synth.json`: everything that the cases depend on.
-#[derive(Debug, Serialize)]
-struct Provenance<'a> {
-    program: String,
-    method: &'static str,
-    seed: u64,
-    count: u64,
-    plain: bool,
-    baseline: stroke::Baseline,
-    sources: &'a [(String, String)],
-    donors: &'a [DonorRecord],
-    normals: &'a [NormalRecord],
-    made: usize,
-    given_up: usize,
-    rejected_draws: usize,
+/// What lies on disk, and what it was made of.
+pub(super) struct Made {
+    pub(super) recipe: Recipe,
+    pub(super) records: Vec<Record>,
+    pub(super) tiles: Vec<Tile>,
 }
 
 /// Writes everything but the cases; `synth.json` last, so that it says the folder is whole.
-pub(super) fn write(made: &Made, study: &Study, arguments: &Arguments, progress: &Progress) -> Result<()> {
+pub(super) fn write(made: &mut Made, output: &Path, progress: &Progress) -> Result<()> {
     let given_up = made.records.iter().filter(|record| record.quality.is_none()).count();
-    let provenance = Provenance {
-        program: format!("Vesalius {}", env!("CARGO_PKG_VERSION")),
-        method: "relative signal increase of real strokes warped into normal brains; our reading of Federau et al. 2020",
-        seed: arguments.seed,
-        count: arguments.count,
-        plain: arguments.plain,
-        baseline: arguments.baseline(),
-        sources: &study.sources,
-        donors: &made.donors,
-        normals: &made.normals,
-        made: made.records.len() - given_up,
-        given_up,
-        rejected_draws: made.records.iter().map(|record| record.rejected.len()).sum(),
-    };
+    let recipe = &mut made.recipe;
+    (recipe.made, recipe.given_up) = (made.records.len() - given_up, given_up);
+    recipe.rejected_draws = made.records.iter().map(|record| record.rejected.len()).sum();
+    let recipe = recipe.bytes()?;
     let json = |error: serde_json::Error| Error::Output(error.into());
     let mut lines = String::new();
     for record in &made.records {
@@ -62,9 +43,9 @@ pub(super) fn write(made: &Made, study: &Study, arguments: &Arguments, progress:
     if let Some(montage) = montage(made)? {
         files.push(("montage.png", montage));
     }
-    files.push(("synth.json", serde_json::to_vec_pretty(&provenance).map_err(json)?));
+    files.push(("synth.json", recipe));
     for (name, bytes) in files {
-        let aside = staging.path(&arguments.output.join(name))?;
+        let aside = staging.path(&output.join(name))?;
         std::fs::write(&aside, bytes).map_err(|error| Error::write(&aside, error))?;
     }
     progress.step("finishing", 0, 0)?;
@@ -126,10 +107,8 @@ fn montage(made: &Made) -> Result<Option<Vec<u8>>> {
 
 /// Tells how it went.
 pub(super) fn tell(made: &Made, seconds: f64, context: &Context) {
-    let refused = made.donors.iter().filter_map(|donor| Some((&donor.case, donor.refused.as_ref()?)));
-    let refused =
-        refused.chain(made.normals.iter().filter_map(|one| Some((&one.case, one.refused.as_ref()?))));
-    for (case, why) in refused {
+    let members = made.recipe.donors.iter().chain(&made.recipe.normals);
+    for (case, why) in members.filter_map(|one| Some((&one.case, one.refused.as_ref()?))) {
         context.display.warning(&format!("`{case}` is not used: {why}"));
     }
     let found: Vec<_> = made.records.iter().filter_map(|record| record.quality.as_ref()).collect();

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::cli::dataset::RECIPE;
 use crate::manifest::{hash, hexadecimal};
 use crate::{Error, Result};
 
@@ -30,6 +31,8 @@ pub(super) struct Dataset {
     pub(super) cases: Vec<String>,
     /// Cases to test on: those with labels in `labelsTs`.
     pub(super) tests: Vec<String>,
+    /// Whether some of the cases to train on are made while the network trains; they are not among `cases`.
+    pub(super) on_the_fly: bool,
     /// SHA-256 over the names and contents of all files.
     pub(super) sha256: String,
 }
@@ -69,6 +72,7 @@ impl Dataset {
         channels.sort();
         Ok(Dataset {
             sha256: digest(&folder, progress)?,
+            on_the_fly: folder.join(RECIPE).is_file(),
             tests: labelled(&folder.join("labelsTs"), &ending).unwrap_or_default(),
             raw: folder.parent().unwrap_or(&folder).to_owned(),
             channels: channels.into_iter().map(|(_, name)| name).collect(),
@@ -140,7 +144,8 @@ fn labelled(folder: &Path, ending: &str) -> Result<Vec<String>> {
 
 /// SHA-256 over the names and contents of a data set's files, in the order of their names.
 fn digest(folder: &Path, progress: &Progress) -> Result<String> {
-    let mut files = vec![folder.join("dataset.json"), folder.join("splits_final.json")];
+    let mut files: Vec<PathBuf> =
+        ["dataset.json", "splits_final.json", RECIPE].iter().map(|name| folder.join(name)).collect();
     for part in ["imagesTr", "labelsTr", "imagesTs", "labelsTs"] {
         let entries = std::fs::read_dir(folder.join(part)).into_iter().flatten().flatten();
         files.extend(entries.map(|entry| entry.path()));

@@ -72,6 +72,7 @@ impl<'a> Plan<'a> {
             processes: cores.clamp(1, 8),
             threads: train.machine.threads.unwrap_or(cores),
             parity_case: Vec::new(),
+            program: std::env::current_exe().unwrap_or_default(),
             only_prepare: train.machine.prepare_only,
         };
         if gpus > 1 && job.device != "cuda" {
@@ -82,6 +83,12 @@ impl<'a> Plan<'a> {
         }
         job.preprocessed = work.join("preprocessed").join(key(&job));
         let validated = train.fold.parse().ok().and_then(|fold| dataset.fold(fold)).map(|[_, cases]| cases);
+        if dataset.on_the_fly && (validated.is_none() || train.prequential.is_some()) {
+            return Err(Error::refused(
+                format!("`{}` has synthetic cases that are made while a network trains", dataset.name),
+                "train on it by a fold of its `splits_final.json`, such as `--fold 0`, or put the cases on disk",
+            ));
+        }
         let case = validated.as_ref().and_then(|cases| cases.first()).or(dataset.cases.first());
         job.parity_case = case.map(|case| dataset.images(case, "Tr")).unwrap_or_default();
         if validated.is_none() && train.fold != "all" && train.prequential.is_none() {
