@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::brain::{Brain, brain_mask};
 use crate::donor::contrast;
-use crate::sample;
+use crate::warp::warp;
 use crate::{Affine, Donor, Error, Rejection, Result, Variation};
 
 /// Least share of the warped lesion that must fall into the brain.
@@ -19,8 +19,6 @@ pub const LEAST_KEPT: f64 = 0.8;
 const LEAST_PEAK: f64 = 0.3;
 /// ADC of cerebrospinal fluid and above, in mm²/s.
 const FLUID: f64 = 2.0e-3;
-/// Finest sampling of a voxel along an axis.
-const MOST_SAMPLES: usize = 6;
 
 /// A brain without a stroke.
 #[derive(Debug, Clone)]
@@ -141,11 +139,11 @@ pub struct Synthetic {
 }
 
 /// The warped lesion on the normal's grid: share of each voxel, and the mean increases over it.
-struct Warped {
-    share: Array3<f32>,
-    increase: Array3<f32>,
-    adc_increase: Option<Array3<f32>>,
-    expected_mm3: f64,
+pub(crate) struct Warped {
+    pub(crate) share: Array3<f32>,
+    pub(crate) increase: Array3<f32>,
+    pub(crate) adc_increase: Option<Array3<f32>>,
+    pub(crate) expected_mm3: f64,
 }
 
 /// Puts one or more strokes into a normal brain.
@@ -212,74 +210,6 @@ fn mean_inside(values: &Array3<f32>, label: &Array3<bool>) -> f64 {
     let (sum, count) =
         inside.fold((0.0, 0.0), |(sum, count), (value, _)| (sum + f64::from(*value), count + 1.0));
     sum / f64::max(count, 1.0)
-}
-
-/// Samples a placement finely; where two meet, the one that fills more of the voxel stays.
-fn warp(normal: &Normal, placement: &Placement<'_>, whole: &mut Warped) {
-    let Placement { donor, map, variation } = placement;
-    let to_donor = variation.back(donor.centre, donor.brain.centre).after(map);
-    whole.expected_mm3 += donor.facts.lesion_ml * 1000.0 / to_donor.determinant().abs();
-    let Some(from_donor) = to_donor.inverse() else { return };
-    let to_index = donor.index.after(&to_donor);
-    let spacing = normal.dwi.grid.spacing();
-    let fine = 0.75 * donor.spacing.iter().copied().fold(f64::INFINITY, f64::min);
-    let counts = spacing.map(|mm| ((mm / fine).ceil() as usize).clamp(1, MOST_SAMPLES));
-    let samples = counts.iter().product::<usize>() as f64;
-    let at = |n: usize, count: usize| (n as f64 + 0.5) / count as f64 - 0.5;
-    let mut offsets = Vec::new();
-    for c in 0..counts[2] {
-        for b in 0..counts[1] {
-            offsets.extend((0..counts[0]).map(|a| [at(a, counts[0]), at(b, counts[1]), at(c, counts[2])]));
-        }
-    }
-    let [low, high] = reach(normal, donor, &from_donor, variation.reach_mm());
-    for k in low[2]..high[2] {
-        for j in low[1]..high[1] {
-            for i in low[0]..high[0] {
-                let (mut share, mut increase, mut adc) = (0.0, 0.0, 0.0);
-                for offset in &offsets {
-                    let index = [i as f64 + offset[0], j as f64 + offset[1], k as f64 + offset[2]];
-                    let index = to_index.apply(variation.bent(normal.brain.world.apply(index)));
-                    let Some(filled) = sample::value(donor.lesion.view(), index).filter(|&x| x > 0.0) else {
-                        continue;
-                    };
-                    share += filled;
-                    increase += sample::value(donor.increase.view(), index).unwrap_or(0.0);
-                    if let (Some(of_donor), true) = (&donor.adc_increase, whole.adc_increase.is_some()) {
-                        adc += sample::value(of_donor.view(), index).unwrap_or(0.0);
-                    }
-                }
-                let share = (share / samples) as f32;
-                if share > whole.share[[k, j, i]] {
-                    whole.share[[k, j, i]] = share;
-                    whole.increase[[k, j, i]] = (variation.amplitude * increase / samples) as f32;
-                    if let Some(whole) = &mut whole.adc_increase {
-                        whole[[k, j, i]] = (adc / samples) as f32;
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The voxels of the normal image that the donor's cut can reach: first and one past the last, `[i, j, k]`.
-fn reach(normal: &Normal, donor: &Donor, from_donor: &Affine, bend_mm: f64) -> [[usize; 3]; 2] {
-    let to_index = normal.brain.index.after(from_donor).after(&donor.world);
-    let (nk, nj, ni) = donor.lesion.dim();
-    let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
-    for corner in 0..8 {
-        let end = |axis: usize, n: usize| if corner >> axis & 1 == 1 { n as f64 } else { -1.0 };
-        let at = to_index.apply([end(0, ni), end(1, nj), end(2, nk)]);
-        low = std::array::from_fn(|a| low[a].min(at[a]));
-        high = std::array::from_fn(|a| high[a].max(at[a]));
-    }
-    let spacing = normal.dwi.grid.spacing();
-    let margin: [f64; 3] = std::array::from_fn(|a| bend_mm / spacing[a] + 1.0);
-    let size = normal.dwi.grid.size;
-    [
-        std::array::from_fn(|a| (low[a] - margin[a]).floor().clamp(0.0, size[a] as f64) as usize),
-        std::array::from_fn(|a| (high[a] + margin[a]).ceil().clamp(0.0, size[a] as f64) as usize),
-    ]
 }
 
 /// As many of the fullest voxels as the lesion has volume, but of each part that fills a good share of a voxel at least

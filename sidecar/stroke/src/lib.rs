@@ -26,6 +26,7 @@ mod tile;
 mod transform;
 mod trial;
 mod variation;
+mod warp;
 
 pub use affine::Affine;
 pub use brain::{Brain, brain_mask};

@@ -89,16 +89,6 @@ impl Variation {
         back.after(&Affine::about(brain, across, [0.0; 3]))
     }
 
-    /// Where the bend takes a point from.
-    pub(crate) fn bent(&self, point: [f64; 3]) -> [f64; 3] {
-        let mut at = point;
-        for wave in &self.bend {
-            let sine = (crate::affine::dot(wave.per_mm, point) + wave.phase).sin();
-            at = std::array::from_fn(|r| at[r] + wave.amount_mm[r] * sine);
-        }
-        at
-    }
-
     /// No bend goes further than this.
     pub(crate) fn reach_mm(&self) -> f64 {
         self.bend.iter().map(|wave| wave.amount_mm.iter().map(|x| x * x).sum::<f64>().sqrt()).sum()
