@@ -2,6 +2,7 @@
 
 mod archives;
 mod canary;
+mod channels;
 mod corrections;
 mod installs;
 mod openapi;

@@ -39,6 +39,14 @@ export type CandidateSource = {
   scope: number;
 } | 'component' | 'runner_up' | 'network';
 
+/** A channel of a result, and where it came from. */
+export type ChannelSource = UsedChannel & {
+  /** Whether it lay on another grid than the labels. */
+  resampled: boolean;
+  /** Series Instance UID, where the image is of a DICOM series. */
+  series?: string | null;
+};
+
 /** One way out of an ambiguity: send it as `{"KEY": "VALUE"}`. */
 export type Choice = {
   /** What is to be chosen. */
@@ -50,7 +58,7 @@ export type Choice = {
 };
 
 /** Why something was refused or failed. Codes never change their meaning; new ones may come. */
-export type Code = 'bad_request' | 'invalid_json' | 'unauthorized' | 'origin_refused' | 'local_only' | 'pairing_closed' | 'pairing_failed' | 'pairing_refused' | 'archive_refused' | 'not_found' | 'method_not_allowed' | 'stalled' | 'conflict' | 'wrong_offset' | 'volume_incomplete' | 'job_not_done' | 'model_missing' | 'model_unavailable' | 'licence_not_accepted' | 'download_failed' | 'out_of_memory' | 'length_required' | 'too_large' | 'needs_too_much_memory' | 'unsupported_media_type' | 'host_refused' | 'geometry_invalid' | 'checksum_mismatch' | 'unknown_task' | 'unknown_structure' | 'modality_mismatch' | 'invalid_region' | 'version_unsupported' | 'queue_full' | 'too_many_attempts' | 'headers_too_large' | 'internal' | 'worker_died' | 'worker_silent' | 'segmentation_failed' | 'image_refused' | 'ambiguous' | 'runtime_missing' | 'shutting_down' | 'disk_full' | 'cancelled' | 'interrupted' | 'stale' | 'forgotten' | 'invalid' | 'locked';
+export type Code = 'bad_request' | 'invalid_json' | 'unauthorized' | 'origin_refused' | 'local_only' | 'pairing_closed' | 'pairing_failed' | 'pairing_refused' | 'archive_refused' | 'not_found' | 'method_not_allowed' | 'stalled' | 'conflict' | 'wrong_offset' | 'volume_incomplete' | 'job_not_done' | 'model_missing' | 'model_unavailable' | 'licence_not_accepted' | 'download_failed' | 'out_of_memory' | 'length_required' | 'too_large' | 'needs_too_much_memory' | 'unsupported_media_type' | 'host_refused' | 'geometry_invalid' | 'checksum_mismatch' | 'unknown_task' | 'unknown_structure' | 'unknown_operating_point' | 'unknown_channel' | 'channel_missing' | 'channel_mismatch' | 'modality_mismatch' | 'invalid_region' | 'version_unsupported' | 'queue_full' | 'too_many_attempts' | 'headers_too_large' | 'internal' | 'worker_died' | 'worker_silent' | 'segmentation_failed' | 'image_refused' | 'ambiguous' | 'runtime_missing' | 'shutting_down' | 'disk_full' | 'cancelled' | 'interrupted' | 'stale' | 'forgotten' | 'invalid' | 'locked';
 
 /** A concept of a coding scheme. */
 export type Concept = {
@@ -213,6 +221,8 @@ export type Info = {
 
 /** What clients see of a job. */
 export type Job = {
+  /** The images of all channels of the task, in its order. */
+  channels: UsedChannel[];
   created: number;
   error?: Refusal | null;
   /** Of this stage, 0 to 1; null where nobody knows. */
@@ -245,6 +255,23 @@ export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 
 /** Kinds of jobs. Each kind is done one at a time, in a worker of its own. */
 export type Kind = 'segment' | 'install';
+
+/** What one threshold gave on the cases that the model was validated on. */
+export type OperatingPointMeasured = {
+  /** Mean Dice over cases with foreground. */
+  dice: number;
+  /** False voxels per case, in millilitres. */
+  false_ml_per_case: number;
+  /** Cases. */
+  n: number;
+  /** `sensitive`, `balanced` or `specific`; null where it has no name. */
+  name?: string | null;
+  /** Share of the found voxels that are true. */
+  precision: number;
+  /** Share of the true voxels that are found. */
+  sensitivity: number;
+  threshold: number;
+};
 
 /** A place that deserves a look. */
 export type Place = {
@@ -357,6 +384,8 @@ export type StructureTool = {
 
 /** The table of a result: what `GET /v1/jobs/ID/segmentation` gives. */
 export type Table = {
+  /** The images of all channels of the task, in its order. */
+  channels?: ChannelSource[];
   /** Of the labels, which is that of the input: LPS, millimetres. */
   grid: unknown;
   /** The image of the volume that was segmented. */
@@ -371,9 +400,13 @@ export type Table = {
 /** A task. */
 export type Task = {
   caution: string;
+  /** The images that it takes, in order, by name; of a task of one image its modality. */
+  channels: string[];
   id: string;
   licence: string;
   modality: string;
+  /** Thresholds on the foreground's probability that its model was measured at; jobs take them as `operating_point`. */
+  operating_points: OperatingPointMeasured[];
   segments: Segment[];
   speeds: TaskSpeed[];
   terms: string;
@@ -406,6 +439,15 @@ export type Terminology = {
   category: Concept;
   type: Concept;
   type_modifier?: Concept | null;
+};
+
+/** Which image a channel of a job was. */
+export type UsedChannel = {
+  /** The image of that volume. */
+  group: UsedGroup;
+  /** As the task names it. */
+  name: string;
+  volume: Id;
 };
 
 /** Which of a volume's images a job works on. */

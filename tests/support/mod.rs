@@ -1,5 +1,6 @@
 //! What the system tests share.
 
+pub mod channels;
 pub mod dicom;
 pub mod program;
 pub mod server;

@@ -3,12 +3,14 @@
 //! # Layout
 //!
 //! * `cli`: one file per command; [`main`] runs the program.
+//! * `channels`: the images of tasks that take several.
 //! * `server`: `vesalius serve`, the engine for viewers on this computer.
 //! * [`config`]: the one folder that holds all state, and the settings.
 //! * [`download`]: large files from the network, resumed and checked.
 //! * [`install`]: published weights, from their address to the model store.
 //! * `display`, `output`, `staging`, `interrupt`: what the user sees, and what is never left half-done.
 
+mod channels;
 mod cli;
 pub mod config;
 mod display;

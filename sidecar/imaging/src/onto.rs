@@ -7,6 +7,8 @@ use crate::spline;
 use crate::taps::{Interpolation, cubic, linear};
 use crate::{Grid, LabelMap, Volume};
 
+/// Planes along an axis that a share is told from.
+const PLANES: usize = 64;
 /// Rounding in the affines may move a voxel centre by this part of a voxel; it then counts as not moved.
 const EXACT: f64 = 1e-7;
 
@@ -48,6 +50,29 @@ impl LabelMap {
             self.labels[[k, j, i]]
         });
         LabelMap { grid: grid.clone(), labels }
+    }
+}
+
+impl Grid {
+    /// The share of this grid's voxel centres that lie outside the voxels of `other`, 0 to 1, told from at most 64
+    /// planes along each axis.
+    #[must_use]
+    pub fn share_outside(&self, other: &Grid) -> f64 {
+        let path = Path::between(other, self);
+        let picked = |a: usize| {
+            let step = self.size[a].div_ceil(PLANES).max(1);
+            (step / 2..self.size[a]).step_by(step)
+        };
+        let (mut outside, mut all) = (0u64, 0u64);
+        for k in picked(2) {
+            for j in picked(1) {
+                for i in picked(0) {
+                    all += 1;
+                    outside += u64::from(path.at([i, j, k]).is_none());
+                }
+            }
+        }
+        outside as f64 / all.max(1) as f64
     }
 }
 
@@ -188,5 +213,21 @@ mod tests {
         }
         let cubic = volume.onto(&volume.grid, Interpolation::Cubic, f32::NAN);
         assert!(cubic.voxels.iter().zip(&volume.voxels).all(|(a, b)| (a - b).abs() < 1e-3));
+    }
+
+    #[test]
+    fn the_share_outside_is_that_of_the_samples() {
+        let grid = Grid::aligned([30, 20, 10], [1.0, 1.0, 2.0]);
+        let turned = Grid {
+            size: [10, 10, 10],
+            axes: [[0.0, 2.0, 0.0], [-2.0, 0.0, 0.0], [0.0, 0.0, 2.0]],
+            origin: [24.0, 0.0, 0.0],
+        };
+        let image = Volume { voxels: Array3::zeros(turned.shape()), grid: turned.clone() };
+        let moved = image.onto(&grid, Interpolation::Linear, 1.0);
+        assert_eq!(grid.share_outside(&turned), f64::from(moved.voxels.sum()) / 6000.0);
+        let large = Grid::aligned([300, 200, 100], [0.1, 0.1, 0.2]);
+        assert!((large.share_outside(&turned) - grid.share_outside(&turned)).abs() < 0.02);
+        assert_eq!(grid.share_outside(&grid), 0.0);
     }
 }

@@ -18,20 +18,29 @@ const MAPS_ALIVE: f64 = 4.0;
 /// Copies of the weights: as they were read, and as the runtime packs them.
 const COPIES_OF_WEIGHTS: f64 = 2.5;
 
+/// Grids of the images that a job reads.
+pub(super) struct Images<'a> {
+    /// That of the result.
+    pub(super) main: &'a Grid,
+    /// Those of all channels, the main image among them.
+    pub(super) all: Vec<&'a Grid>,
+}
+
 /// Refuses a job that does not fit into the memory that is free now, with the figures and what would fit. `most` is
 /// what workers may take at all.
 pub(super) fn check(
-    grid: &Grid,
+    images: &Images<'_>,
     task: &Task,
     options: &SegmentOptions,
     store: &ModelStore,
     most: Option<u64>,
-) -> Answer<u64> {
-    let need = |options: &SegmentOptions| need(grid, &store.plan(grid, task, options), options);
+) -> Answer<()> {
+    let grid = images.main;
+    let need = |options: &SegmentOptions| need(images, &store.plan(grid, task, options), options);
     let needed = need(options);
     let free = machine::memory().map(|memory| memory.available);
     let Some(free) = free.into_iter().chain(most).min().filter(|free| needed > *free) else {
-        return Ok(needed);
+        return Ok(());
     };
     let mut fits = Vec::new();
     let faster = [
@@ -65,30 +74,32 @@ pub(super) fn check(
     Err(Refusal::new(Code::NeedsTooMuchMemory, message, hint))
 }
 
-/// Bytes that these runs over an image on `grid` need, about.
-fn need(grid: &Grid, runs: &[PlannedRun], options: &SegmentOptions) -> u64 {
+/// Bytes that these runs over images need, about.
+fn need(images: &Images<'_>, runs: &[PlannedRun], options: &SegmentOptions) -> u64 {
     let score = if options.mode == Mode::Precise { 4.0 } else { 2.0 };
-    let whole = grid.len() as f64;
+    let whole = images.main.len() as f64;
+    let channels = images.all.len().max(1) as f64;
     let region = options
         .region
         .filter(|region| !region.is_empty())
         .map_or(whole, |region| region.size().iter().product::<usize>() as f64);
-    // The image; labels as they are found, painted and given back.
+    // The images, and the one that is resampled as it was read; labels as they are found, painted and given back.
     // The second choice and its margin: on their way back, as they are given, and as they are written.
     let runner_up = if options.keep_runner_up { 6.0 * whole } else { 0.0 };
-    let image = 4.0 * whole + 3.0 * whole + runner_up;
-    let of_runs = runs.iter().map(|run| of_run(run, region, score)).fold(0.0, f64::max);
+    let strange = images.all.iter().filter(|grid| ***grid != *images.main).map(|grid| grid.len()).max();
+    let image = 4.0 * (channels * whole + strange.unwrap_or(0) as f64) + 3.0 * whole + runner_up;
+    let of_runs = runs.iter().map(|run| of_run(run, region, score, channels)).fold(0.0, f64::max);
     (PROGRAM_BYTES + image + of_runs) as u64
 }
 
-/// Bytes for one model over `region` voxels, with `score` bytes for each score.
-fn of_run(run: &PlannedRun, region: f64, score: f64) -> f64 {
+/// Bytes for one model over `region` voxels of so many channels, with `score` bytes for each score.
+fn of_run(run: &PlannedRun, region: f64, score: f64, channels: f64) -> f64 {
     let padded = |a: usize| run.shape[a].max(run.patch_size[a]) as f64;
     let (plane, depth) = (padded(1) * padded(2), padded(0));
-    let prepared = 3.0 * 4.0 * plane * depth;
+    let prepared = 3.0 * 4.0 * plane * depth * channels;
     let slab = (run.classes as f64 * score + 4.0) * plane * depth.min(1.25 * run.patch_size[0] as f64);
     let network = run.patch_size.iter().product::<usize>() as f64 * run.features as f64 * 4.0 * MAPS_ALIVE;
-    2.0 * 4.0 * region + prepared + slab + network + COPIES_OF_WEIGHTS * run.bytes as f64
+    2.0 * 4.0 * region * channels + prepared + slab + network + COPIES_OF_WEIGHTS * run.bytes as f64
 }
 
 #[cfg(test)]
@@ -108,14 +119,30 @@ mod tests {
         }
     }
 
+    fn one(grid: &Grid) -> Images<'_> {
+        Images { main: grid, all: vec![grid] }
+    }
+
+    #[test]
+    fn every_image_counts() {
+        let grid = Grid::aligned([200; 3], [1.0; 3]);
+        let other = Grid::aligned([400; 3], [0.5; 3]);
+        let options = SegmentOptions::default();
+        let need = |all: Vec<&Grid>| need(&Images { main: &grid, all }, &[run([200; 3], 2)], &options);
+        let (one, two, resampled) = (need(vec![&grid]), need(vec![&grid, &grid]), need(vec![&grid, &other]));
+        // As it is read, on the model's grid twice, and as the network sees it.
+        assert!(two - one >= 4 * (8_000_000 + 16_000_000 + 24_000_000), "{one} {two}");
+        assert_eq!(resampled - two, 4 * 64_000_000);
+    }
+
     #[test]
     fn a_whole_body_needs_gigabytes_and_a_head_does_not() {
         // `total` at 1.5 mm: 25 classes in its largest part, 512 x 512 x 600 at 0.8 x 0.8 x 1.0 mm.
         let body = Grid::aligned([512, 512, 600], [0.8, 0.8, 1.0]);
-        let needed = need(&body, &[run([400, 273, 273], 25)], &SegmentOptions::default()) as f64;
+        let needed = need(&one(&body), &[run([400, 273, 273], 25)], &SegmentOptions::default()) as f64;
         assert!((4.0e9..7.0e9).contains(&needed), "{needed}");
         let head = Grid::aligned([256, 256, 100], [1.0, 1.0, 2.5]);
-        let needed = need(&head, &[run([167, 171, 171], 6)], &SegmentOptions::default()) as f64;
+        let needed = need(&one(&head), &[run([167, 171, 171], 6)], &SegmentOptions::default()) as f64;
         assert!((1.0e9..2.5e9).contains(&needed), "{needed}");
     }
 
@@ -123,8 +150,8 @@ mod tests {
     fn the_largest_run_counts() {
         let grid = Grid::aligned([100; 3], [1.0; 3]);
         let (small, large) = (run([100; 3], 2), run([300; 3], 30));
-        let both = need(&grid, &[small.clone(), large.clone()], &SegmentOptions::default());
-        assert_eq!(both, need(&grid, &[large], &SegmentOptions::default()));
-        assert!(both > need(&grid, &[small], &SegmentOptions::default()));
+        let both = need(&one(&grid), &[small.clone(), large.clone()], &SegmentOptions::default());
+        assert_eq!(both, need(&one(&grid), &[large], &SegmentOptions::default()));
+        assert!(both > need(&one(&grid), &[small], &SegmentOptions::default()));
     }
 }

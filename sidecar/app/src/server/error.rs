@@ -41,6 +41,10 @@ pub(crate) enum Code {
     ChecksumMismatch,
     UnknownTask,
     UnknownStructure,
+    UnknownOperatingPoint,
+    UnknownChannel,
+    ChannelMissing,
+    ChannelMismatch,
     ModalityMismatch,
     InvalidRegion,
     VersionUnsupported,
@@ -98,6 +102,10 @@ impl Code {
             | Code::ChecksumMismatch
             | Code::UnknownTask
             | Code::UnknownStructure
+            | Code::UnknownOperatingPoint
+            | Code::UnknownChannel
+            | Code::ChannelMissing
+            | Code::ChannelMismatch
             | Code::ModalityMismatch
             | Code::InvalidRegion
             | Code::ImageRefused

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::error::Refusal;
 use super::id::Id;
+use super::inputs::UsedChannel;
 use super::protocol::{Kind, Request, Used};
 
 /// What has become of a job.
@@ -39,6 +40,8 @@ pub(super) struct View {
     group: Option<String>,
     /// What tells that image from the others of its volume, for people, such as `b = 1000 s/mm²`.
     group_label: Option<String>,
+    /// The images of all channels of the task, in its order.
+    channels: Vec<UsedChannel>,
     task: String,
     pub(super) created: u64,
     pub(super) state: State,
@@ -93,6 +96,7 @@ impl View {
             volume: request.volume().cloned(),
             group: group.map(|group| group.id.clone()),
             group_label: group.map(|group| group.label.clone()).filter(|label| !label.is_empty()),
+            channels: Vec::new(),
             task: request.task().to_owned(),
             created,
             state,
@@ -104,6 +108,11 @@ impl View {
             message,
             error: error.cloned(),
         }
+    }
+
+    /// With the images of its channels.
+    pub(super) fn with_channels(self, channels: &[UsedChannel]) -> View {
+        View { channels: channels.to_vec(), ..self }
     }
 
     /// Shows how far a stage, which began `elapsed` seconds ago, and the job have come.

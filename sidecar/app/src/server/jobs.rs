@@ -12,6 +12,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::error::{Answer, Code, Refusal};
 use super::id::{Id, hexadecimal};
+use super::inputs::UsedChannel;
 use super::job_view::{State, Step, View};
 use super::protocol::{Ask, InstallRequest, Kind, Request, Used, Work};
 use super::rendezvous::{make_private, write_whole};
@@ -34,6 +35,9 @@ pub(super) struct Record {
     /// The image of the volume that is segmented.
     #[serde(default)]
     group: Option<Used>,
+    /// The images of all channels of the task.
+    #[serde(default)]
+    channels: Vec<UsedChannel>,
     /// SHA-256 of the Series Instance UID, where the image is of a DICOM series.
     #[serde(default)]
     series: Option<String>,
@@ -48,9 +52,10 @@ pub(super) enum Todo {
     /// Segment an image of a volume.
     Segment {
         work: Box<Work>,
-        volume: Arc<Volume>,
-        /// Series Instance UID.
-        series: Option<String>,
+        /// All that it reads.
+        volumes: Vec<Arc<Volume>>,
+        /// Names of the task's channels, in order.
+        channels: Vec<String>,
     },
     /// Install models.
     Install(InstallRequest),
@@ -68,8 +73,16 @@ impl Todo {
     /// The image that is segmented.
     fn group(&self) -> Option<Used> {
         match self {
-            Todo::Segment { work, .. } => Some(work.group.clone()),
+            Todo::Segment { work, .. } => Some(work.main.group.clone()),
             Todo::Install(_) => None,
+        }
+    }
+
+    /// The images of all channels.
+    fn channels(&self) -> Vec<UsedChannel> {
+        match self {
+            Todo::Segment { work, channels, .. } => work.used(channels),
+            Todo::Install(_) => Vec::new(),
         }
     }
 }
@@ -77,8 +90,8 @@ impl Todo {
 /// What a job holds until it has ended.
 struct Task {
     order: Ask,
-    /// Keeps the file of the voxels.
-    _volume: Option<Arc<Volume>>,
+    /// Keeps the files of the voxels.
+    _volumes: Vec<Arc<Volume>>,
     /// A place in the queue; none once the job runs.
     place: Option<OwnedSemaphorePermit>,
 }
@@ -105,6 +118,7 @@ impl Record {
     fn view(&self) -> View {
         let Record { id, request, group, created, state, error, .. } = self;
         View::new(id, request, group.as_ref(), created.as_secs(), *state, error.as_ref())
+            .with_channels(&self.channels)
     }
 }
 
@@ -267,12 +281,13 @@ impl Jobs {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let kind = request.kind();
         let key = key.map(|key| Ok([key, fingerprint(&request)?])).transpose()?;
-        let group = todo.group();
-        let (order, volume, series) = match todo {
-            Todo::Segment { work, volume, series } => {
-                (Ask::Segment(Work { folder: folder.clone(), ..*work }), Some(volume), series)
+        let (group, channels) = (todo.group(), todo.channels());
+        let (order, volumes, series) = match todo {
+            Todo::Segment { work, volumes, .. } => {
+                let series = work.main.series.clone();
+                (Ask::Segment(Work { folder: folder.clone(), ..*work }), volumes, series)
             }
-            Todo::Install(request) => (Ask::Install(request), None, None),
+            Todo::Install(request) => (Ask::Install(request), Vec::new(), None),
         };
         let series = series.map(|uid| digest(uid.as_bytes()));
         let record = Record {
@@ -280,6 +295,7 @@ impl Jobs {
             request,
             key,
             group,
+            channels,
             series,
             created,
             state: State::Queued,
@@ -287,7 +303,7 @@ impl Jobs {
         };
         write(&folder, &record)?;
         let job = Arc::new(Job::new(record, folder));
-        *lock(&job.task) = Some(Task { order, _volume: volume, place: Some(place) });
+        *lock(&job.task) = Some(Task { order, _volumes: volumes, place: Some(place) });
         lock(&self.jobs).insert(id, Arc::clone(&job));
         let queue = self.queue(kind);
         lock(&queue.waiting).push_back(Arc::clone(&job));

@@ -5,7 +5,7 @@
 //! * `connections`: the accept loop, with its limits; `gate`: who may speak; `routes`: what there is to ask; `openapi`: the
 //!   same for programs.
 //! * `access`: how programs and web pages are let in; `pairing`, `clients`, `sessions`, `proof`, `origin`, `owners`: its parts.
-//! * `header`, `volumes`, `upload`, `archive`, `reading`: what clients send or let fetch; `jobs`, `runner`: the queue and its journal; `results`:
+//! * `header`, `volumes`, `upload`, `archive`, `reading`: what clients send or let fetch; `inputs`: the images of a job; `jobs`, `runner`: the queue and its journal; `results`:
 //!   what a job leaves.
 //! * `correcting`: sessions in which a segmentation is corrected, their journals, and the worker's side of them.
 //! * `supervisor`, `protocol`, `worker`, `reader`, `installer`, `limits`, `pace`: this process starts and watches others that read files and run
@@ -22,6 +22,7 @@ mod error;
 mod gate;
 mod header;
 mod id;
+mod inputs;
 mod installer;
 mod job_view;
 mod jobs;
@@ -48,6 +49,7 @@ mod volume_view;
 mod volumes;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,11 +79,11 @@ pub(crate) use origin::Origin;
 use owners::Owners;
 use pairing::Pairing;
 pub(crate) use pairing::State as PairingState;
-use protocol::{Ask, InstallRequest, JobRequest, Kind, Request, Work};
+use protocol::{Ask, Checked, InstallRequest, JobRequest, Kind, Request, Work};
 use rendezvous::{Rendezvous, make_private};
 use sessions::Sessions;
 use supervisor::Supervisor;
-use volumes::Volumes;
+use volumes::{Volume, Volumes};
 pub(crate) use worker::{Workplace, run as work};
 
 /// The API that is spoken: additions raise the minor, all else the major number.
@@ -306,22 +308,33 @@ impl Server {
         if let Some(view) = self.jobs.known(key.as_ref(), &Request::Segment(request.clone()))? {
             return Ok(view);
         }
-        let volume = self.volumes.get(&request.volume)?;
-        let chosen = volume.choose_image(request.group.as_deref())?;
-        let work = Work {
-            group: chosen.image.used(),
-            volume: chosen.voxels,
-            origin: chosen.origin,
-            warnings: chosen.image.warnings,
-            grid: chosen.image.grid,
-            modality: chosen.image.modality,
-            folder: std::path::PathBuf::new(),
-            request,
-        };
-        self.supervisor.ask(Ask::Check(work.clone())).await?;
-        let todo = Todo::Segment { work: Box::new(work), volume, series: chosen.image.series };
+        let (work, volumes) = self.work(request)?;
+        let checked = self.supervisor.ask(Ask::Check(work.clone())).await?;
+        let Checked { channels } = serde_json::from_value(checked).map_err(|_| Refusal::internal())?;
+        let todo = Todo::Segment { work: Box::new(work), volumes, channels };
         let server = Arc::clone(self);
         blocking(move || server.jobs.push(todo, key)).await
+    }
+
+    /// What a job works on, and the volumes that it needs until it has ended.
+    fn work(&self, request: JobRequest) -> Answer<(Work, Vec<Arc<Volume>>)> {
+        let mut volumes = Vec::new();
+        let mut input = |id: &ClientId, group: Option<&String>| {
+            let volume = self.volumes.get(id)?;
+            let input = volume.choose_image(group.map(String::as_str))?.input(id);
+            volumes.push(volume);
+            Ok(input)
+        };
+        let main = input(&request.volume, request.group.as_ref())?;
+        let mut channels = BTreeMap::new();
+        for (name, image) in &request.channels {
+            let found = input(&image.volume, image.group.as_ref()).map_err(|refusal: Refusal| Refusal {
+                message: format!("channel `{name}`: {}", refusal.message),
+                ..refusal
+            })?;
+            channels.insert(name.clone(), found);
+        }
+        Ok((Work { main, channels, folder: std::path::PathBuf::new(), request }, volumes))
     }
 
     /// Takes an order to install models, after a worker has said that it can be done.

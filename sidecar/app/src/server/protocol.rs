@@ -14,6 +14,7 @@ use super::archive::Fetching;
 use super::correcting::Correct;
 use super::error::Refusal;
 use super::id::Id;
+use super::inputs::{ChannelImage, Input, OperatingPoint};
 
 /// An order to the worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ pub(super) enum Ask {
     Tasks,
     /// The models that are here.
     Models,
-    /// Whether a job can be done: its task, structures, models, memory.
+    /// Whether a job can be done: its task, images, structures, models, memory; [`Checked`] is the answer.
     Check(Work),
     /// Fetches the series of a volume; the boundary of its parts is the answer.
     Fetch(Fetching),
@@ -185,22 +186,21 @@ impl Image {
 /// What a job works on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Work {
-    /// Of the volume's images.
-    pub(super) group: Used,
-    /// The image, a NRRD file in the spool.
-    pub(super) volume: PathBuf,
-    /// What derived objects repeat, where the image came with it.
-    pub(super) origin: Option<PathBuf>,
-    /// Of the reading.
-    pub(super) warnings: Vec<Note>,
-    /// Its grid.
-    pub(super) grid: Grid,
-    /// DICOM's code, where the client knew it.
-    pub(super) modality: Option<String>,
+    /// The image whose grid is that of the result.
+    pub(super) main: Input,
+    /// Further images by the names of their channels.
+    pub(super) channels: BTreeMap<String, Input>,
     /// Where results go.
     pub(super) folder: PathBuf,
     /// What is asked for.
     pub(super) request: JobRequest,
+}
+
+/// What a worker says of work that can be done.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Checked {
+    /// Names of the task's channels, in order.
+    pub(super) channels: Vec<String>,
 }
 
 /// What a job was asked to do.
@@ -264,11 +264,14 @@ pub(super) struct InstallRequest {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JobRequest {
-    /// A complete volume.
+    /// A complete volume: the result lies on its grid.
     pub(super) volume: Id,
     /// One of the volume's groups; the usual one when left out.
     #[serde(default)]
     pub(super) group: Option<String>,
+    /// Further images of a task that takes several, by the names of their channels; `volume` is the channel that is left.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) channels: BTreeMap<String, ChannelImage>,
     /// As `GET /v1/tasks` names it.
     pub(super) task: String,
     /// `default`, `fast` or `fastest`.
@@ -293,6 +296,9 @@ pub(super) struct JobRequest {
     /// As `--mode precise`.
     #[serde(default)]
     pub(super) precise: bool,
+    /// As `--operating-point`: the probability above which a voxel is foreground, or a name that the task has for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) operating_point: Option<OperatingPoint>,
     /// Keep the networks' second choice for corrections: two bytes a voxel more.
     #[serde(default)]
     pub(super) keep_runner_up: bool,
@@ -302,8 +308,8 @@ pub(super) struct JobRequest {
 }
 
 impl JobRequest {
-    /// In the engine's words.
-    pub(super) fn options(&self) -> SegmentOptions {
+    /// In the engine's words, but for the operating point, which the model's card explains.
+    pub(super) fn plain_options(&self) -> SegmentOptions {
         let region = self
             .region
             .map(|sides| IndexBox { start: sides.map(|[from, _]| from), end: sides.map(|[_, to]| to) });

@@ -12,6 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::error::{Answer, Code, Refusal};
+use super::inputs::ChannelSource;
 use super::protocol::{Format, LABELS, ORIGIN, TABLE, Used};
 use super::rendezvous::sync_folder;
 use super::views::SegmentShape;
@@ -25,6 +26,9 @@ pub(super) struct Table {
     /// The image of the volume that was segmented.
     #[serde(default)]
     pub(super) group: Option<Used>,
+    /// The images of all channels of the task, in its order.
+    #[serde(default)]
+    pub(super) channels: Vec<ChannelSource>,
     /// Of the labels, which is that of the input: LPS, millimetres.
     #[schema(value_type = Object)]
     pub(super) grid: Grid,
@@ -51,7 +55,8 @@ struct Row {
 impl Table {
     /// A table without structures.
     pub(super) fn of(grid: &Grid, task: String, warnings: Vec<String>, provenance: Value) -> Table {
-        Table { task, group: None, grid: grid.clone(), segments: Vec::new(), warnings, provenance }
+        let (group, channels, segments) = (None, Vec::new(), Vec::new());
+        Table { task, group, channels, grid: grid.clone(), segments, warnings, provenance }
     }
 
     /// Lists the structures of a segmentation, or only some, with their volumes in millilitres.

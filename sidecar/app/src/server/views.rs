@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::correcting::schema::Terminology;
 use super::error::{Answer, Code, Refusal};
+use crate::channels;
 use crate::install::{self, Wanted};
 
 /// A structure, as [`Segment`] is written.
@@ -36,9 +37,32 @@ pub(super) struct TaskView {
     licence: String,
     terms: String,
     caution: String,
+    /// The images that it takes, in order, by name; of a task of one image its modality.
+    channels: Vec<String>,
+    /// Thresholds on the foreground's probability that its model was measured at; jobs take them as `operating_point`.
+    operating_points: Vec<OperatingPointView>,
     speeds: Vec<SpeedView>,
     #[schema(value_type = Vec<SegmentShape>)]
     segments: Vec<Segment>,
+}
+
+/// What one threshold gave on the cases that the model was validated on.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OperatingPointMeasured)]
+struct OperatingPointView {
+    /// `sensitive`, `balanced` or `specific`; null where it has no name.
+    name: Option<String>,
+    threshold: f64,
+    /// Mean Dice over cases with foreground.
+    dice: f64,
+    /// Share of the true voxels that are found.
+    sensitivity: f64,
+    /// Share of the found voxels that are true.
+    precision: f64,
+    /// False voxels per case, in millilitres.
+    false_ml_per_case: f64,
+    /// Cases.
+    n: usize,
 }
 
 /// A task at one resolution.
@@ -143,7 +167,15 @@ fn task_view(task: &Task, store: &ModelStore) -> TaskView {
         licence: task.licence.clone(),
         terms: task.terms.clone(),
         caution: task.caution.clone(),
+        channels: channels::names(task),
+        operating_points: channels::operating_points(task, store).into_iter().map(point_view).collect(),
         speeds: all.into_iter().filter(|(_, exists)| *exists).map(speed_view).collect(),
         segments: catalogue::segments(task),
     }
+}
+
+fn point_view(point: training::OperatingPoint) -> OperatingPointView {
+    let training::OperatingPoint { threshold, dice, sensitivity, precision, false_ml_per_case, n, name } =
+        point;
+    OperatingPointView { name, threshold, dice, sensitivity, precision, false_ml_per_case, n }
 }

@@ -18,6 +18,7 @@ use super::archive::{Archive, Fetching, Remote};
 use super::error::{Answer, Choice, Code, Refusal};
 use super::header::{Header, NewFile, NewVolume};
 use super::id::{Id, hexadecimal};
+use super::inputs::Input;
 use super::jobs::reused;
 use super::protocol::{Image, Images, Reading, origin, voxels};
 use super::rendezvous::{make_private, private, write_whole};
@@ -84,6 +85,23 @@ pub(super) struct Chosen {
     pub(super) voxels: PathBuf,
     /// What derived objects repeat.
     pub(super) origin: Option<PathBuf>,
+}
+
+impl Chosen {
+    /// As a worker takes it.
+    pub(super) fn input(self, volume: &Id) -> Input {
+        let Chosen { image, voxels, origin } = self;
+        Input {
+            volume: volume.clone(),
+            group: image.used(),
+            voxels,
+            origin,
+            warnings: image.warnings,
+            grid: image.grid,
+            modality: image.modality,
+            series: image.series,
+        }
+    }
 }
 
 impl Drop for Volume {

@@ -9,22 +9,22 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use engine::{Engine, ModelStore, Runtime, RuntimeOptions, Task};
-use formats::ReadOptions;
+use engine::{Engine, ModelStore, Runtime, RuntimeOptions, SegmentOptions, Task};
 use imaging::Progress;
 use serde_json::{Value, json};
 
 use super::archive::{self, Archive};
 use super::correcting::{Desks, RUNNER_UP, What};
 use super::error::{Answer, Choice, Code, Refusal};
+use super::inputs::Channels;
 use super::installer::Installer;
 use super::limits::Urgency;
 use super::pace::Pace;
-use super::protocol::{Ask, LABELS, ORIGIN, Order, Say, Word, Work};
+use super::protocol::{Ask, Checked, LABELS, ORIGIN, Order, Say, Word, Work};
 use super::rendezvous::write_whole;
 use super::results::{self, Table};
 use super::{admission, limits, reader, views};
-use crate::{Error, Result, machine};
+use crate::{Error, Result, channels, machine};
 
 /// Steps are told at most this often; the first and the last of a stage always.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -137,10 +137,11 @@ impl Worker {
             Ask::Tasks => views::tasks(&self.store),
             Ask::Models => views::models(&self.store),
             Ask::Check(work) => {
-                let (_, need) = self.check(&work)?;
+                let (task, _) = self.check(&work)?;
                 // Without a runtime no job can be done: better said now.
                 self.engine()?;
-                Ok(json!({ "memory_bytes": need }))
+                serde_json::to_value(Checked { channels: channels::names(&task) })
+                    .map_err(|_| Refusal::internal())
             }
             Ask::Fetch(fetching) => {
                 limits::allow_memory(self.memory);
@@ -198,8 +199,8 @@ impl Worker {
         }
     }
 
-    /// Whether a job can be done, and the bytes of memory that it needs, about.
-    fn check(&self, work: &Work) -> Answer<(Task, u64)> {
+    /// Whether a job can be done, and how.
+    fn check(&self, work: &Work) -> Answer<(Task, SegmentOptions)> {
         let request = &work.request;
         let Some(task) = self.store.task(&request.task) else {
             return Err(Refusal::new(
@@ -226,42 +227,35 @@ impl Worker {
                 format!("install them: `vesalius models install {}`, or `POST /v1/models`", task.id),
             ));
         }
-        if let Some(modality) =
-            work.modality.as_ref().filter(|found| **found != task.modality && !request.force)
-        {
-            let message = format!("task `{}` is for {}, and the image is {modality}", task.id, task.modality);
-            return Err(Refusal::new(
-                Code::ModalityMismatch,
-                message,
-                "choose another task, or send `force: true`",
-            ));
-        }
-        let options = request.options();
-        if options
-            .region
-            .is_some_and(|region| region.is_empty() || (0..3).any(|a| region.end[a] > work.grid.size[a]))
-        {
-            let message = format!("the region does not lie in an image of {:?} voxels", work.grid.size);
+        let inputs = work.check_inputs(&task)?;
+        let options = request.options(&task, &self.store)?;
+        let size = work.main.grid.size;
+        if options.region.is_some_and(|region| region.is_empty() || (0..3).any(|a| region.end[a] > size[a])) {
+            let message = format!("the region does not lie in an image of {size:?} voxels");
             return Err(Refusal::new(
                 Code::InvalidRegion,
                 message,
                 "`region` is [[i, i_end], [j, j_end], [k, k_end]]",
             ));
         }
-        let need = admission::check(&work.grid, &task, &options, &self.store, self.memory)?;
-        Ok((task, need))
+        let images = admission::Images {
+            main: &work.main.grid,
+            all: inputs.iter().map(|(_, input)| &input.grid).collect(),
+        };
+        admission::check(&images, &task, &options, &self.store, self.memory)?;
+        Ok((task, options))
     }
 
     /// Segments; the labels go to the spool, the table is the answer.
     fn segment(&self, work: &Work, progress: &Progress, pace: &Mutex<Option<Pace>>) -> Answer<Value> {
-        let (task, _) = self.check(work)?;
-        let runs = self.store.plan(&work.grid, &task, &work.request.options());
+        let (task, options) = self.check(work)?;
+        let runs = self.store.plan(&work.main.grid, &task, &options);
         let runs = runs.iter().map(|run| (run.cost(), run.patches as u64)).collect();
         *lock(pace) = Some(Pace::new("inference", runs));
-        let image = formats::read(&work.volume, &ReadOptions::default(), progress).map_err(of_formats)?;
+        let Channels { volumes, sources, mut warnings } = work.read_inputs(&task, progress)?;
         let engine = self.engine()?;
-        let outcome =
-            engine.segment(&image.volume, &task, &work.request.options(), progress).map_err(of_engine)?;
+        let outcome = engine.segment_channels(&volumes, &task, &options, progress).map_err(of_engine)?;
+        drop(volumes);
         let labels = &outcome.segmentation.labels;
         let bytes = labels.labels.as_slice().ok_or_else(Refusal::internal)?;
         write_whole(&work.folder.join(LABELS), bytes).map_err(|error| Refusal::spool(&error))?;
@@ -270,17 +264,15 @@ impl Worker {
             let written = write_whole(&work.folder.join(RUNNER_UP), &runner_up.encode());
             written.map_err(|error| Refusal::spool(&error))?;
         }
-        if let Some(origin) = &work.origin {
+        if let Some(origin) = &work.main.origin {
             let origin = fs::read(origin).and_then(|bytes| write_whole(&work.folder.join(ORIGIN), &bytes));
             origin.map_err(|error| Refusal::spool(&error))?;
         }
-        let mut warnings: Vec<String> = work.warnings.iter().map(|note| note.message.clone()).collect();
-        let more: Vec<String> = image.warnings.iter().map(|warning| warning.message.clone()).collect();
-        warnings.extend(more);
         warnings.extend(outcome.provenance.warnings.iter().cloned());
         let provenance = serde_json::to_value(&outcome.provenance).map_err(|_| Refusal::internal())?;
         let mut table = Table::of(&labels.grid, task.id.clone(), warnings, provenance);
-        table.group = Some(work.group.clone());
+        table.group = Some(work.main.group.clone());
+        table.channels = sources;
         table.list(&outcome.segmentation, &work.request.structures);
         serde_json::to_value(&table).map_err(|_| Refusal::internal())
     }

@@ -101,9 +101,10 @@ pub(in crate::cli) struct Arguments {
     /// Run although the image is of another modality than the task
     #[arg(long, help_heading = "Input")]
     pub(super) force: bool,
-    /// One more image, for tasks that take several, in their order: `--task stroke -i DWI --channel ADC`
-    #[arg(long, value_name = "PATH", help_heading = "Input")]
-    pub(super) channel: Vec<PathBuf>,
+    /// One more image, for tasks that take several: `--task stroke -i DWI --channel ADC=PATH`; without a name in their
+    /// order
+    #[arg(long, value_name = "NAME=PATH", help_heading = "Input")]
+    pub(super) channel: Vec<String>,
     /// Decide what the image leaves open; the error of an ambiguous image lists the choices
     #[arg(long, value_name = "KEY=VALUE", help_heading = "Input")]
     pub(super) choose: Vec<String>,

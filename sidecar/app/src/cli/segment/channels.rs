@@ -1,21 +1,17 @@
-//! Tasks of several images, such as DWI and ADC, and the threshold that their models were measured at.
+//! `--channel`: the further images of tasks that take several, each read, checked and brought onto the grid of the first.
 
 use std::path::Path;
 
-use engine::{ModelStore, Task};
-use formats::{Image, ReadOptions};
-use imaging::{Interpolation, Progress, Volume};
+use engine::Task;
+use formats::{Image, ReadOptions, Source};
+use imaging::{Progress, Volume};
 
 use super::arguments::Arguments;
+use crate::channels::{self, About, Problem};
 use crate::cli::Context;
 use crate::{Error, Result};
 
-/// Grids of one scan agree to so many voxels: NIfTI headers hold single precision.
-const SAME: f64 = 0.01;
-
-/// All images of the task, on the grid of the first.
-///
-/// An image on another grid is resampled, and that is told; its geometry is never replaced by that of the first.
+/// All images of the task, in its order, on the grid of the input.
 pub(super) fn read(
     image: &Image,
     task: &Task,
@@ -24,94 +20,76 @@ pub(super) fn read(
     progress: &Progress,
     context: &Context,
 ) -> Result<Vec<Volume>> {
-    let expected = task.channels.len().max(1);
-    if arguments.channel.len() + 1 != expected {
-        let what = if expected == 1 {
-            format!("task `{}` takes one image, and {} are given", task.id, arguments.channel.len() + 1)
-        } else {
-            format!(
-                "task `{}` takes {expected} images ({}), and {} are given",
-                task.id,
-                task.channels.join(", "),
-                arguments.channel.len() + 1
-            )
+    let names = channels::names(task);
+    let given = arguments.channel.iter().map(|text| named(text, &names));
+    let assigned = channels::assign(task, given).map_err(usage)?;
+    let mut volumes = Vec::new();
+    for (name, path) in assigned {
+        let Some(path) = path else {
+            check_modality(task, &name, image, arguments.force, context)?;
+            volumes.push(image.volume.clone());
+            continue;
         };
-        let flags: Vec<String> =
-            task.channels.iter().skip(1).map(|name| format!("--channel {name}")).collect();
-        return Err(Error::usage(what, format!("`--input {}`", first(task)) + " " + &flags.join(" ")));
-    }
-    let mut channels = vec![image.volume.clone()];
-    for (path, name) in arguments.channel.iter().zip(task.channels.iter().skip(1)) {
-        channels.push(on_grid(path, name, &image.volume, options, progress, context)?);
-    }
-    Ok(channels)
-}
-
-fn first(task: &Task) -> &str {
-    task.channels.first().map_or("IMAGE", String::as_str)
-}
-
-/// One more image, resampled where it must be.
-fn on_grid(
-    path: &Path,
-    name: &str,
-    reference: &Volume,
-    options: &ReadOptions,
-    progress: &Progress,
-    context: &Context,
-) -> Result<Volume> {
-    let found = formats::read(path, options, progress)?;
-    for warning in &found.warnings {
-        context.display.warning(&format!("{name}: {}", warning.message));
-    }
-    if found.volume.grid.matches(&reference.grid, SAME) {
-        return Ok(found.volume);
-    }
-    let moved = found.volume.onto(&reference.grid, Interpolation::Linear, f32::NAN);
-    let outside = moved.voxels.iter().filter(|value| value.is_nan()).count();
-    let share = outside as f64 / moved.voxels.len() as f64;
-    if share > 0.5 {
-        return Err(Error::refused(
-            format!(
-                "{name} (`{}`) covers only {:.0} % of the first image",
-                path.display(),
-                100.0 * (1.0 - share)
-            ),
-            "both must be of the same place in the same patient",
-        ));
-    }
-    context.display.warning(&format!(
-        "{name} lies on another grid and was resampled onto that of the first image{}",
-        if outside > 0 { format!(" ({:.1} % lies outside of it)", 100.0 * share) } else { String::new() }
-    ));
-    Ok(Volume { voxels: moved.voxels.mapv_into(|value| if value.is_nan() { 0.0 } else { value }), ..moved })
-}
-
-/// The threshold that was asked for, by number or by the name that the model's card gives it.
-pub(super) fn threshold(asked: &str, task: &Task, store: &ModelStore) -> Result<f64> {
-    if let Ok(number) = asked.parse::<f64>() {
-        if number > 0.0 && number < 1.0 {
-            return Ok(number);
+        let found = formats::read(path, options, progress)?;
+        for warning in &found.warnings {
+            context.display.warning(&format!("{name}: {}", warning.message));
         }
-        return Err(Error::usage(
-            format!("{number} is no probability to decide at"),
-            "a number between 0 and 1: less finds more, and more that is not there",
-        ));
+        check_modality(task, &name, &found, arguments.force, context)?;
+        channels::belong(&name, about(image), about(&found)).map_err(refused)?;
+        let (volume, warning) = channels::on_grid(&name, found.volume, &image.volume.grid);
+        if let Some(warning) = warning {
+            context.display.warning(&warning);
+        }
+        volumes.push(volume);
     }
-    let card = store.card(&task.id).unwrap_or_default();
-    let points = card["operating_points"].as_array().cloned().unwrap_or_default();
-    let named: Vec<&str> = points.iter().filter_map(|point| point["name"].as_str()).collect();
-    let point = points.iter().find(|point| point["name"] == asked);
-    point.and_then(|point| point["threshold"].as_f64()).ok_or_else(|| {
-        let hint = if named.is_empty() {
-            "give a number between 0 and 1: less finds more, and more that is not there".to_owned()
-        } else {
-            format!(
-                "its card has {}; `vesalius models card {}` shows what they give",
-                named.join(", "),
-                task.id
-            )
-        };
-        Error::usage(format!("the model of `{}` has no operating point `{asked}`", task.id), hint)
-    })
+    Ok(volumes)
+}
+
+/// `NAME=PATH`, or a path alone; a file that is called so is one.
+fn named<'a>(text: &'a str, names: &[String]) -> (Option<String>, &'a Path) {
+    let split = text.split_once('=');
+    let is_name = |name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    match split.filter(|(name, _)| is_name(name) || !Path::new(text).exists()) {
+        Some((name, path)) => (Some(name.to_owned()), Path::new(path)),
+        None => (None, Path::new(text)),
+    }
+}
+
+fn about(image: &Image) -> About<'_> {
+    let source = match &image.source {
+        Source::Dicom(source) => Some(&**source),
+        _ => None,
+    };
+    About { grid: &image.volume.grid, source }
+}
+
+/// Refuses an image of a modality that the channel cannot be; tasks of one image were checked before.
+fn check_modality(task: &Task, name: &str, image: &Image, force: bool, context: &Context) -> Result<()> {
+    let found = super::modality(image).filter(|found| !channels::fits(task, name, found));
+    let Some(found) = found.filter(|_| !task.channels.is_empty()) else { return Ok(()) };
+    let problem = Problem::Modality { name: name.to_owned(), found: found.to_owned() };
+    if !force {
+        let hint = "choose the image that the channel is for; `--force` runs it all the same";
+        return Err(Error::refused(problem.to_string(), hint));
+    }
+    context.display.warning(&problem.to_string());
+    Ok(())
+}
+
+/// Images and channels do not go together.
+fn usage(problem: Problem) -> Error {
+    let hint = match &problem {
+        Problem::Count { names, .. } if names.len() == 1 => "leave `--channel` out".to_owned(),
+        Problem::Count { names, .. } => {
+            let flags: Vec<String> =
+                names.iter().skip(1).map(|name| format!("--channel {name}=PATH")).collect();
+            format!("`--input {}` {}", names[0], flags.join(" "))
+        }
+        other => other.hint().to_owned(),
+    };
+    Error::usage(problem.to_string(), hint)
+}
+
+fn refused(problem: Problem) -> Error {
+    Error::refused(problem.to_string(), problem.hint())
 }

@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     place.fits(&image)?;
     let task = task::decide(&wish, &image, &options, arguments.force, &store, context)?;
     if let Some(asked) = &arguments.operating_point {
-        options.threshold = Some(channels::threshold(asked, &task, &store)?);
+        options.threshold = Some(crate::channels::threshold(asked, &task, &store)?);
     }
     let images = channels::read(&image, &task, arguments, &reading_options, &progress, context)?;
     let runtime = device::open(&runtime, context)?;

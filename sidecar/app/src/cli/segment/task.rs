@@ -6,7 +6,7 @@ use formats::Image;
 use super::Arguments;
 use crate::cli::{Context, tasks};
 use crate::install::{self, Wanted};
-use crate::{Error, Result, output};
+use crate::{Error, Result, channels, output};
 
 /// The task that ships with its model.
 const EMBEDDED: &str = "headneck";
@@ -53,7 +53,9 @@ pub(super) fn decide(
         None => default(modality, options.speed, &wish.only, store, context)?,
     };
     check_names(&task, &wish.only)?;
-    if let Some(found) = modality.filter(|found| *found != task.modality) {
+    // Which of several images it is will be seen when all are there.
+    let fits = |found: &str| channels::names(&task).iter().any(|name| channels::fits(&task, name, found));
+    if let Some(found) = modality.filter(|found| !fits(found)) {
         let message = format!("task `{}` is for {}, and the image is {found}", task.id, task.modality);
         if !force {
             let hint = "`vesalius tasks` lists the tasks; `--force` runs it all the same".to_owned();
