@@ -176,3 +176,14 @@ def _corners(roi):
     """The corners of a box of the markups module, from the surface that Slicer draws."""
     surface = roi.CreateROIBoxPolyDataWorld()
     return [surface.GetPoint(at) for at in range(surface.GetNumberOfPoints())]
+
+
+def test_looking_at_a_transform_is_no_change(scene):
+    volume = add_volume(scene, small(), np.eye(4))
+    volume.SetAndObserveTransformNodeID(scene.AddNewNodeByClass("vtkMRMLLinearTransformNode").GetID())
+    image = images.read_image(volume)
+    volume.GetTransformNodeID()
+    volume.GetParentTransformNode()
+    assert image.is_current()
+    volume.SetAndObserveTransformNodeID(None)
+    assert not image.is_current()

@@ -29,6 +29,7 @@ class ChannelSelectors:
         self._ui, self._choices, self._on_change = ui, choices, on_change
         self._form = ui.inputsCollapsibleButton.layout()
         self._selectors: Dict[str, Any] = {}
+        self._is_filling = False
 
     def show(self, channels: Sequence[str], volume: Optional[Any]) -> None:
         """Offers a selector for each channel, and guesses which image it takes."""
@@ -44,9 +45,9 @@ class ChannelSelectors:
             if chosen is None and volume is not None:
                 others = [node for node in self.nodes().values() if node is not None]
                 chosen = guess(name, volume, others)
-            blocked = selector.blockSignals(True)
+            self._is_filling = True
             selector.setCurrentNode(chosen)
-            selector.blockSignals(blocked)
+            self._is_filling = False
         self.remember()
 
     def forget(self) -> None:
@@ -77,9 +78,13 @@ class ChannelSelectors:
         selector.noneDisplay = _("choose the {name} image").format(name=name)
         selector.toolTip = _("The {name} image of the same examination").format(name=name)
         selector.setMRMLScene(slicer.mrmlScene)
-        selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda *_: self._on_change())
+        selector.connect("currentNodeChanged(vtkMRMLNode*)", self._changed)
         self._form.insertRow(row, f"{name}:", selector)
         self._selectors[name] = selector
+
+    def _changed(self, *_args: Any) -> None:
+        if not self._is_filling:
+            self._on_change()
 
     def _clear(self) -> None:
         for selector in self._selectors.values():

@@ -87,6 +87,8 @@ def check_together(volume: Any, other: Any) -> None:
 
 def key_of(volume: Any) -> Hashable:
     """Changes whenever the node or its voxels do."""
+    # The first look at a node's transform counts as a change of the node.
+    volume.GetTransformNodeID()
     return volume.GetID(), int(volume.GetMTime()), int(volume.GetImageData().GetMTime())
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, List
 
-# Seconds that anything in these tests may take, on a busy machine.
-PATIENCE = 120.0
+# Seconds that anything in these tests may take, on a machine that works for many others.
+PATIENCE = 600.0
 
 
 class Turns:
