@@ -132,7 +132,8 @@ def test_an_engine_that_is_killed_is_told_in_words(mortal, monkeypatch, phase):
 
 def test_a_worker_that_dies_fails_the_job_and_the_next_one_runs(mortal, labels):
     client = Client.find(mortal.home)
-    run = Run(client, request={"task": "headneck"})
+    # Enough to do that it is not done before the worker is killed, however busy the machine.
+    run = Run(client, np.tile(small_ct(), (4, 3, 3)), request={"task": "headneck"})
     while not (run.steps.progress and run.steps.progress.state == "running"):
         run.steps.advance()
     children = subprocess.run(["pgrep", "-P", str(mortal.process.pid)], capture_output=True, text=True, check=True)
