@@ -141,6 +141,14 @@ export type CorrectionSubject = {
   volume: Id;
 };
 
+/** A viewer's masking. */
+export type Editable = {
+  /** The lowest and the highest intensity of a voxel that may change; any when left out. */
+  intensity?: [number, number] | null;
+  /** Labels that may give voxels, 0 is background; all when left out. The structure itself may always. */
+  labels?: number[] | null;
+};
+
 /** What an edit cost, or several. */
 export type Effort = {
   /** Prompts and brush strokes. */
@@ -295,6 +303,8 @@ export type PlaceReason = 'island' | 'hole' | {
 
 /** One thing that the user asks for. */
 export type Prompt = {
+  /** Where the viewer's masking allows the answer to change anything; everywhere when left out. */
+  editable?: Editable | null;
   /** The structure; null takes the one under the prompt, or else the nearest within 10 mm. */
   label?: number | null;
   shape: Shape;

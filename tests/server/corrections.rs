@@ -6,7 +6,9 @@ mod networks;
 
 use std::sync::Arc;
 
-use correction::{Action, Delta, Event, Image, Intensity, Prompt, Request, Session, Shape, Sign, Tool};
+use correction::{
+    Action, Delta, Editable, Event, Image, Intensity, Prompt, Request, Session, Shape, Sign, Tool,
+};
 use imaging::{Grid, LabelMap, Progress, Volume};
 use ndarray::Array3;
 use serde_json::{Value, json};
@@ -77,7 +79,7 @@ impl Patient {
     }
 
     fn click(&self, voxel: [usize; 3], sign: Sign, label: Option<u8>) -> Prompt {
-        Prompt { shape: Shape::Point(self.grid.world(voxel.map(|n| n as f64))), sign, label }
+        Prompt { shape: Shape::Point(self.grid.world(voxel.map(|n| n as f64))), sign, label, editable: None }
     }
 
     /// A viewer's brush: background within two voxels of `at` becomes label 3.
@@ -155,7 +157,10 @@ fn operations_are_those_of_the_crate_bit_for_bit() {
     };
     let corners = [patient.grid.world([13.0, 24.0, 20.0]), patient.grid.world([18.0, 28.0, 24.0])];
     let boxed = Prompt { shape: Shape::Box { corners }, ..patient.click([0; 3], Sign::Add, Some(3)) };
+    let masked = Editable { labels: Some([0].into()), intensity: Some([116.0, 124.5]) };
     let actions = [
+        Action::Prompt(Prompt { editable: Some(masked), ..patient.click([16, 14, 12], Sign::Add, Some(1)) }),
+        Action::Undo,
         Action::Prompt(patient.click([16, 14, 12], Sign::Add, Some(1))),
         Action::Choose(0),
         Action::Choose(1),
@@ -206,14 +211,14 @@ fn operations_are_those_of_the_crate_bit_for_bit() {
             assert_eq!(row["effort"], serde_json::to_value(ours.efforts().get(&label)).unwrap(), "{row}");
         }
     }
-    assert_eq!(labels(&sidecar, &id), (15, ours.labels().labels.as_slice().unwrap().to_vec()));
+    assert_eq!(labels(&sidecar, &id), (17, ours.labels().labels.as_slice().unwrap().to_vec()));
     let all: Vec<Event> = ours.since(0).unwrap().cloned().collect();
     assert_eq!(events(&sidecar, &id, 0), all);
     assert_eq!(events(&sidecar, &id, 9), all[9..]);
     let view = sidecar.get(&format!("/v1/sessions/{id}")).json();
     let names: Vec<&str> =
         view["structures"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
-    assert_eq!((names, &view["revision"]), (vec!["liver", "stomach", "lump"], &json!(15)));
+    assert_eq!((names, &view["revision"]), (vec!["liver", "stomach", "lump"], &json!(17)));
     assert_eq!(view["ijk_to_world"], json!(patient.grid.matrix().concat()));
 }
 

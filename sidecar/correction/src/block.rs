@@ -2,11 +2,11 @@
 //! cell so that every cell of interest has all its neighbours.
 
 use imaging::{IndexBox, LabelMap};
-use ndarray::Array3;
+use ndarray::Axis;
 use rayon::prelude::*;
 
 use crate::image::Image;
-use crate::prompt::Sign;
+use crate::prompt::{Editable, Sign};
 
 /// What may become of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) target: u8,
     /// The label under the click, which may give voxels to a growing target; 0 is background.
     pub(crate) under: u8,
-    /// Where the viewer allows changes at all, `[[k, j, i]]`.
-    pub(crate) editable: Option<&'a Array3<bool>>,
+    /// Where the viewer allows changes at all.
+    pub(crate) editable: Option<&'a Editable>,
     /// Voxels of earlier prompts of the other sign, which must stay what they are.
     pub(crate) opposite: &'a [[usize; 3]],
     /// A box drawn by the user, beyond which nothing changes.
@@ -63,7 +63,11 @@ impl Scene<'_> {
     /// A role by label as the viewer's mask and the prompt's box limit it.
     pub(crate) fn limited(&self, role: Role, [i, j, k]: [usize; 3]) -> Role {
         let allowed = || {
-            self.editable.is_none_or(|editable| editable[[k, j, i]])
+            let allows = |editable: &Editable| {
+                let at = [k, j, i];
+                editable.allows(self.target, self.labels.labels[at], self.image.volume().voxels[at])
+            };
+            self.editable.is_none_or(allows)
                 && self.bounds.is_none_or(|bounds| {
                     (0..3).all(|a| (bounds.start[a]..bounds.end[a]).contains(&[i, j, k][a]))
                 })
@@ -239,7 +243,7 @@ fn span(at: [usize; 3], start: [usize; 3], factor: [usize; 3], scene: &Scene<'_>
 }
 
 /// Mean intensity, prevailing label and role of a few voxels.
-fn summary(scene: &Scene<'_>, kinds: &Kinds, cell: &IndexBox, factor: [usize; 3]) -> (f32, u8, Role) {
+fn summary(scene: &Scene<'_>, kinds: &Kinds<'_>, cell: &IndexBox, factor: [usize; 3]) -> (f32, u8, Role) {
     let [i, j, k] = cell.start;
     if cell.size() == [1; 3] {
         let label = scene.labels.labels[[k, j, i]];
@@ -268,10 +272,10 @@ fn summary(scene: &Scene<'_>, kinds: &Kinds, cell: &IndexBox, factor: [usize; 3]
 fn mean(scene: &Scene<'_>, cell: &IndexBox) -> f32 {
     let voxels = &scene.image.volume().voxels;
     let (mut sum, mut n) = (0.0, 0);
-    for k in cell.start[2]..cell.end[2] {
-        for j in cell.start[1]..cell.end[1] {
+    for plane in (cell.start[2]..cell.end[2]).map(|k| voxels.index_axis(Axis(0), k)) {
+        for row in (cell.start[1]..cell.end[1]).map(|j| plane.index_axis_move(Axis(0), j)) {
             for i in cell.start[0]..cell.end[0] {
-                sum += scene.image.windowed(voxels[[k, j, i]]);
+                sum += scene.image.windowed(row[i]);
                 n += 1;
             }
         }
@@ -280,14 +284,16 @@ fn mean(scene: &Scene<'_>, cell: &IndexBox) -> f32 {
 }
 
 /// What each label is to an edit.
-struct Kinds {
+struct Kinds<'a> {
+    /// All labels, C order, where the label alone decides.
+    labels: Option<&'a [u8]>,
     roles: [Role; 256],
     /// One in the first, second or third 21 bits for a label that is done, free, or under the click.
     ones: [u64; 256],
 }
 
-impl Kinds {
-    fn new(scene: &Scene<'_>) -> Kinds {
+impl<'a> Kinds<'a> {
+    fn new(scene: &Scene<'a>) -> Kinds<'a> {
         let roles = scene.table();
         let one = |label: usize| {
             let kind = match roles[label] {
@@ -297,18 +303,19 @@ impl Kinds {
             };
             kind + if label == usize::from(scene.under) { 1 << 42 } else { 0 }
         };
-        Kinds { roles, ones: std::array::from_fn(one) }
+        let all_allowed = scene.editable.is_none() && scene.bounds.is_none();
+        let labels = scene.labels.labels.as_slice().filter(|_| all_allowed);
+        Kinds { labels, roles, ones: std::array::from_fn(one) }
     }
 
     /// Voxels of a cell, of fewer than two million, that are done, free, and under the click.
     fn counts(&self, scene: &Scene<'_>, cell: &IndexBox) -> [u64; 3] {
         let labels = &scene.labels.labels;
         let (_, nj, ni) = labels.dim();
-        let all_allowed = scene.editable.is_none() && scene.bounds.is_none();
         let mut counts = 0;
         for k in cell.start[2]..cell.end[2] {
             for j in cell.start[1]..cell.end[1] {
-                match labels.as_slice().filter(|_| all_allowed) {
+                match self.labels {
                     Some(labels) => {
                         let row = (k * nj + j) * ni;
                         let row = &labels[row + cell.start[0]..row + cell.end[0]];

@@ -1,6 +1,7 @@
 //! From one prompt to its answers: every scope's region, and which of them the user most likely meant.
 
 use imaging::{IndexBox, LabelMap, Progress};
+use rayon::prelude::*;
 
 use crate::block::Scene;
 use crate::choice::{likeliest, score};
@@ -17,7 +18,7 @@ use crate::{Error, Result};
 /// The largest scope of a preview, and in images whose voxels are all shorter than [`FINE_MM`].
 const PREVIEW_MM: f64 = 14.0;
 const FINE_PREVIEW_MM: f64 = 8.0;
-const FINE_MM: f64 = 1.4;
+const FINE_MM: f64 = 1.6;
 
 /// What a prompt is about.
 #[derive(Debug, Clone, Copy)]
@@ -119,7 +120,7 @@ pub fn preview(subject: &Subject<'_>, prompt: &Prompt, progress: &Progress) -> R
 /// The box of voxels that decide what a prompt does.
 pub(crate) fn work_of(subject: &Subject<'_>, prompt: &Prompt) -> Result<IndexBox> {
     let located = locate(prompt, subject.image, subject.labels, subject.limits)?;
-    let scene = located.scene(subject.image, subject.labels, subject.limits, subject.opposite);
+    let scene = located.scene(subject.image, subject.labels, subject.opposite);
     let largest = sizes(subject, prompt, &located).into_iter().fold(0.0, f64::max);
     Ok(reach_of(largest, &scene, &located.seeds))
 }
@@ -129,7 +130,7 @@ fn answer(subject: &Subject<'_>, prompt: &Prompt, largest: f64, progress: &Progr
     let located = locate(prompt, subject.image, subject.labels, subject.limits)?;
     let sizes = sizes(subject, prompt, &located);
     let within = sizes.iter().filter(|size| **size <= largest).count().max(1);
-    let scene = located.scene(subject.image, subject.labels, subject.limits, subject.opposite);
+    let scene = located.scene(subject.image, subject.labels, subject.opposite);
     let Solved { scopes, depth } = solved(&scene, &located.seeds, &sizes[..within], progress)?;
     let chosen = likeliest(subject, &located, &scopes, depth);
     let scores: Vec<f64> = (0..scopes.len()).map(|n| score(&scopes, n)).collect();
@@ -138,14 +139,14 @@ fn answer(subject: &Subject<'_>, prompt: &Prompt, largest: f64, progress: &Progr
         region: scope.region,
         score,
     });
-    Ok(gathered(subject, &scene, located, proposals.collect(), chosen))
+    Ok(gathered(subject, &scene, &located, proposals.collect(), chosen))
 }
 
 /// The scopes' regions and what else could be meant, by size, without repetitions.
 fn gathered(
     subject: &Subject<'_>,
     scene: &Scene<'_>,
-    located: Located,
+    located: &Located,
     scopes: Vec<Proposal>,
     chosen: usize,
 ) -> Answer {
@@ -159,12 +160,13 @@ fn gathered(
     // Scopes may agree voxel by voxel; the automatic choice stands for its equals.
     proposals.sort_by_key(|proposal| (proposal.region.voxels, Some(proposal.source) != chosen));
     proposals.dedup_by(|later, earlier| later.region == earlier.region);
-    let candidates: Vec<Candidate> = proposals.iter().map(|proposal| candidate(scene, proposal)).collect();
+    let candidates: Vec<Candidate> =
+        proposals.par_iter().map(|proposal| candidate(scene, proposal)).collect();
     let position = candidates.iter().position(|candidate| Some(candidate.source) == chosen);
     Answer {
         label: located.target,
         under: located.under,
-        seeds: located.seeds,
+        seeds: located.seeds.clone(),
         candidates,
         chosen: position.unwrap_or(0),
         elsewhere: 0,

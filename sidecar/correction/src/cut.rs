@@ -67,11 +67,7 @@ pub(crate) fn cut(block: &Block, noise: f32, states: &[State], gain: impl Fn(usi
         numbers[cell] = n as u32;
     }
     let weights = Weights::new(block.spacing, noise);
-    let mut graph = Graph {
-        terminals: Vec::with_capacity(nodes.len()),
-        neighbors: Vec::with_capacity(nodes.len()),
-        capacities: Vec::with_capacity(nodes.len()),
-    };
+    let mut graph = Graph::with_capacity(nodes.len());
     for &cell in &nodes {
         let mut terminal = weights.gain(gain(cell));
         let mut neighbors = [NOBODY; 6];
@@ -89,9 +85,7 @@ pub(crate) fn cut(block: &Block, noise: f32, states: &[State], gain: impl Fn(usi
                 State::Nothing => {}
             }
         }
-        graph.terminals.push(terminal);
-        graph.neighbors.push(neighbors);
-        graph.capacities.push(capacities);
+        graph.push(terminal, neighbors, capacities);
     }
     let source = graph.cut().source;
     let flips = |cell: usize| match numbers[cell] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use imaging::Volume;
-use ndarray::{Array3, Axis};
+use ndarray::{Array3, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use crate::level::factor;
@@ -98,16 +98,20 @@ impl Image {
         let size = self.volume.grid.size;
         let [ni, nj, nk]: [usize; 3] = std::array::from_fn(|a| size[a].div_ceil(factor[a]));
         let mut means = Array3::zeros((nk, nj, ni));
+        let count = |n: usize, a: usize| ((n + 1) * factor[a]).min(size[a]) - n * factor[a];
         means.outer_iter_mut().into_par_iter().enumerate().for_each(|(k, mut plane)| {
-            let mut count = ndarray::Array2::<f32>::zeros((nj, ni));
             let planes = k * factor[2]..((k + 1) * factor[2]).min(size[2]);
             for voxels in planes.map(|k| self.volume.voxels.index_axis(Axis(0), k)) {
-                for ((j, i), &value) in voxels.indexed_iter() {
-                    plane[[j / factor[1], i / factor[0]]] += self.windowed(value);
-                    count[[j / factor[1], i / factor[0]]] += 1.0;
+                for (j, row) in voxels.outer_iter().enumerate() {
+                    let mut values = row.iter();
+                    for mean in plane.index_axis_mut(Axis(0), j / factor[1]) {
+                        values.by_ref().take(factor[0]).for_each(|&value| *mean += self.windowed(value));
+                    }
                 }
             }
-            plane /= &count;
+            for ((j, i), mean) in plane.indexed_iter_mut() {
+                *mean /= (count(i, 0) * count(j, 1) * count(k, 2)) as f32;
+            }
         });
         means
     }
@@ -116,18 +120,19 @@ impl Image {
     /// by more than this to hold back a correction.
     fn wavering(&self) -> f32 {
         let bins = (WIDTH * STEPS_PER_UNIT) as usize + 1;
-        let count = |mut counts: Vec<u64>, plane: ndarray::ArrayView2<'_, f32>| {
+        let count = |mut counts: Vec<u64>, plane: ArrayView2<'_, f32>| {
             for row in plane.outer_iter() {
-                for (&a, &b) in row.iter().zip(row.iter().skip(1)) {
-                    let difference = (self.windowed(a) - self.windowed(b)).abs();
-                    counts[(difference * STEPS_PER_UNIT).round() as usize] += 1;
+                let mut values = row.iter().map(|&value| self.windowed(value));
+                let mut last = values.next().unwrap_or_default();
+                for value in values {
+                    let steps = (last - value).abs() * STEPS_PER_UNIT;
+                    counts[(f64::from(steps) + 0.5) as usize] += 1;
+                    last = value;
                 }
             }
             counts
         };
-        let add = |a: Vec<u64>, b: Vec<u64>| a.iter().zip(b).map(|(a, b)| a + b).collect();
-        let planes = self.volume.voxels.axis_iter(Axis(0)).into_par_iter();
-        let counts: Vec<u64> = planes.fold(|| vec![0; bins], count).reduce(|| vec![0; bins], add);
+        let counts = counted(&self.volume, bins, count);
         let median = quantile(&counts, 0.5) as f32 / STEPS_PER_UNIT;
         (2.0 * 1.4826 * median).max(5.0)
     }
@@ -140,13 +145,26 @@ fn percentiles(volume: &Volume) -> Option<(f32, f32)> {
         .range()
         .filter(|(least, greatest)| least.is_finite() && greatest.is_finite() && least < greatest)?;
     let step = (f64::from(greatest) - f64::from(least)) / (BINS - 1) as f64;
-    let mut counts = vec![0u64; BINS];
-    for &value in volume.voxels.iter().filter(|value| value.is_finite() && **value != 0.0) {
-        counts[((f64::from(value) - f64::from(least)) / step) as usize] += 1;
-    }
+    let counts = counted(volume, BINS, |mut counts, plane| {
+        for &value in plane.iter().filter(|value| value.is_finite() && **value != 0.0) {
+            counts[((f64::from(value) - f64::from(least)) / step) as usize] += 1;
+        }
+        counts
+    });
     let at = |share| (f64::from(least) + quantile(&counts, share) as f64 * step) as f32;
     let (low, high) = (at(0.005), at(0.995));
     (low < high).then_some((low, high))
+}
+
+/// Counts over all planes of a volume.
+fn counted(
+    volume: &Volume,
+    bins: usize,
+    count: impl Fn(Vec<u64>, ArrayView2<'_, f32>) -> Vec<u64> + Sync + Send,
+) -> Vec<u64> {
+    let none = || vec![0; bins];
+    let add = |a: Vec<u64>, b: Vec<u64>| a.iter().zip(b).map(|(a, b)| a + b).collect();
+    volume.voxels.axis_iter(Axis(0)).into_par_iter().fold(none, count).reduce(none, add)
 }
 
 /// The bin in which `share` of all counts is reached.

@@ -53,8 +53,8 @@ const SHRUNK: usize = 8;
 /// What a scope must hold, and what it may.
 #[derive(Debug, Default)]
 struct Task<'a> {
-    /// What flipped in the scope before.
-    before: Option<&'a Region>,
+    /// Cells that flipped in the scope before, and its region.
+    before: Option<(&'a [bool], &'a Region)>,
     /// Nothing flips beyond this.
     within: Option<&'a Region>,
     /// All that is this near by the easiest way flips, in millimetres.
@@ -180,29 +180,38 @@ impl<'a> Level<'a> {
         self.block.around(cell).iter().all(|&neighbor| self.block.roles[neighbor] == Role::Done)
     }
 
-    /// What flips in scope `n`, which holds at least what flipped in the one before; and whether that is more than
-    /// the click: where no edge holds it, the cheapest boundary is the shortest.
-    pub(crate) fn solve(&self, n: usize, before: Option<&Region>) -> (Region, bool) {
-        let task = Task { before, ..Task::default() };
-        let flipped = self.flipped(n, &task);
+    /// What flips in each scope, and whether that is more than the click: where no edge holds it, the cheapest
+    /// boundary is the shortest.
+    ///
+    /// Each holds the cells of those before, and where it does as the one before did, only that is sharpened again.
+    pub(crate) fn solve(&self) -> Vec<(Region, bool)> {
+        let mut found: Vec<(Region, bool)> = Vec::new();
+        let mut flipped: Vec<bool> = Vec::new();
+        for n in 0..self.scopes.len() {
+            let before = found.last().map(|(region, _)| (flipped.as_slice(), region));
+            let task = Task { before, ..Task::default() };
+            let cells = self.flipped(n, &task);
+            let scope = (self.sharpened(n, &cells, &task), self.is_whole(n, &cells));
+            flipped = cells;
+            found.push(scope);
+        }
+        found
+    }
+
+    /// Whether more flips in scope `n` than the click.
+    fn is_whole(&self, n: usize, flipped: &[bool]) -> bool {
         let near = self.held(n) as f32 + self.exit;
         let (mut could, mut does) = (0, 0);
         for cell in self.block.inner().filter(|&cell| self.distance[cell] <= near) {
             could += 1;
             does += usize::from(flipped[cell]);
         }
-        (self.sharpened(n, &flipped, &task), does * SHRUNK >= could)
+        does * SHRUNK >= could
     }
 
     /// What flips in scope `n`, within `within`, when all that is at most `held` millimetres away does.
-    pub(crate) fn hold(
-        &self,
-        n: usize,
-        held: f64,
-        before: Option<&Region>,
-        within: Option<&Region>,
-    ) -> Region {
-        let task = Task { before, within, held: held as f32 + self.exit };
+    pub(crate) fn hold(&self, n: usize, held: f64, within: Option<&Region>) -> Region {
+        let task = Task { before: None, within, held: held as f32 + self.exit };
         self.sharpened(n, &self.flipped(n, &task), &task)
     }
 
@@ -237,7 +246,7 @@ impl<'a> Level<'a> {
 
     fn sharpened(&self, n: usize, flipped: &[bool], task: &Task<'_>) -> Region {
         if self.block.factor == [1; 3] {
-            return Region::new(&self.block, flipped, self.scene.image.noise());
+            return Region::new(&self.block, flipped);
         }
         let scope = &self.scopes[n];
         let coarse = Coarse {
@@ -257,8 +266,7 @@ impl<'a> Level<'a> {
     fn flipped(&self, n: usize, task: &Task<'_>) -> Vec<bool> {
         let (block, scope) = (&self.block, &self.scopes[n]);
         let noise = self.scene.image.noise();
-        let forced = self.held_by(task.before);
-        let within = task.within.map(|within| self.held_by(Some(within)));
+        let within = task.within.map(|within| self.held_by(within));
         let mut states: Vec<State> = block.roles.iter().map(|&role| State::of(role)).collect();
         for cell in block.inner().filter(|&cell| block.roles[cell] == Role::Free) {
             let at = block.at(cell);
@@ -266,7 +274,7 @@ impl<'a> Level<'a> {
             if within.as_ref().is_some_and(|within| !within[cell]) && distance > 0.0 {
                 continue;
             }
-            if forced[cell] || distance <= task.held {
+            if task.before.is_some_and(|(before, _)| before[cell]) || distance <= task.held {
                 states[cell] = State::Flip;
             } else if distance <= REACH * scope.size
                 && (0..3).all(|a| (scope.cells.start[a]..scope.cells.end[a]).contains(&at[a]))
@@ -280,8 +288,7 @@ impl<'a> Level<'a> {
     }
 
     /// Cells of which a region holds at least half.
-    fn held_by(&self, region: Option<&Region>) -> Vec<bool> {
-        let Some(region) = region else { return vec![false; self.block.roles.len()] };
+    fn held_by(&self, region: &Region) -> Vec<bool> {
         let half = self.block.factor.iter().product::<usize>().div_ceil(2) as u16;
         region.counts(&self.block).into_iter().map(|voxels| voxels >= half).collect()
     }

@@ -7,7 +7,8 @@
 //! voxel is along the easiest way (`geodesic`), compares the brightness under the click with that around it
 //! (`appearance`), and finds the boundary that costs least (`maxflow`). What neighbouring structures claim is out of
 //! bounds. The scopes' answers hold one another like Russian dolls, so a mouse wheel can walk them; the likeliest is
-//! the one that ends on edges and hardly grows with the scope, and none may be out of proportion to the structure.
+//! the one that ends on edges and hardly grows with the scope, and none may be out of proportion to the structure or to
+//! the depth of the click.
 //!
 //! # Laws
 //!
@@ -58,7 +59,7 @@ pub use gate::NetworkMask;
 pub use history::{Action, Event, Request};
 pub use image::{Image, Intensity};
 pub use maxflow::{Cut, Graph, NOBODY};
-pub use prompt::{Limits, Prompt, Shape, Sign, label_near};
+pub use prompt::{Editable, Limits, Prompt, Shape, Sign, label_near};
 pub use runner_up::RunnerUp;
 pub use session::{Asked, Drawn, Question, Session, Status};
 pub use suspicious::{Place, Reason, suspicious};

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use imaging::{Grid, IndexBox};
-use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use crate::block::{Role, Scene};
@@ -58,13 +57,37 @@ pub struct Prompt {
     /// The structure; `None` takes the one under the prompt, or else the nearest within 10 mm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<u8>,
+    /// Where the viewer allows the answer to change anything; `None` is everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub editable: Option<Editable>,
+}
+
+/// A viewer's masking: which voxels may change, by what stands there and how bright it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Editable {
+    /// Labels that may give voxels, 0 is background; `None` is all. The structure itself may always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeSet<u8>>,
+    /// The lowest and the highest intensity of a voxel that may change, as the image has it; `None` is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intensity: Option<[f64; 2]>,
+}
+
+impl Editable {
+    /// Whether a voxel of a label and an intensity may change for `target`.
+    pub(crate) fn allows(&self, target: u8, label: u8, intensity: f32) -> bool {
+        let by_label = label == target || self.labels.as_ref().is_none_or(|labels| labels.contains(&label));
+        let within = |[least, most]: [f64; 2]| (least..=most).contains(&f64::from(intensity));
+        by_label && self.intensity.is_none_or(within)
+    }
 }
 
 impl Prompt {
     /// A click at an LPS position in millimetres.
     #[must_use]
     pub fn click(at: [f64; 3], sign: Sign, label: Option<u8>) -> Prompt {
-        Prompt { shape: Shape::Point(at), sign, label }
+        Prompt { shape: Shape::Point(at), sign, label, editable: None }
     }
 }
 
@@ -73,8 +96,6 @@ impl Prompt {
 pub struct Limits {
     /// Labels that never change, neither grow nor shrink.
     pub locked: BTreeSet<u8>,
-    /// Where changes are allowed at all, `[[k, j, i]]`, such as a viewer's mask; `None` is everywhere.
-    pub editable: Option<Array3<bool>>,
 }
 
 /// A prompt as voxels.
@@ -87,6 +108,7 @@ pub(crate) struct Located {
     /// Voxels that flip in any case, in order, each once.
     pub(crate) seeds: Vec<[usize; 3]>,
     pub(crate) bounds: Option<IndexBox>,
+    editable: Option<Editable>,
 }
 
 /// The label under a position, or else the nearest within 10 mm, and how far that is in millimetres.
@@ -115,7 +137,7 @@ pub fn label_near(labels: &LabelMap, position: [f64; 3]) -> Result<(u8, f64)> {
 
 /// Finds the voxels of a prompt, its target and what it may touch.
 pub(crate) fn locate(prompt: &Prompt, image: &Image, labels: &LabelMap, limits: &Limits) -> Result<Located> {
-    check_sizes(image, labels, limits)?;
+    check(prompt, image, labels)?;
     let grid = &labels.grid;
     let (voxels, first, bounds) = match &prompt.shape {
         Shape::Point(at) => (vec![voxel(grid, *at)?], *at, None),
@@ -143,8 +165,9 @@ pub(crate) fn locate(prompt: &Prompt, image: &Image, labels: &LabelMap, limits: 
     if let Some(&label) = [target, under].iter().find(|label| limits.locked.contains(label)) {
         return Err(Error::Locked { label });
     }
-    let mut located = Located { sign: prompt.sign, target, under, seeds: Vec::new(), bounds };
-    let scene = located.scene(image, labels, limits, &[]);
+    let (sign, editable) = (prompt.sign, prompt.editable.clone());
+    let mut located = Located { sign, target, under, seeds: Vec::new(), bounds, editable };
+    let scene = located.scene(image, labels, &[]);
     let free = |voxel: &[usize; 3]| scene.role(*voxel) == Role::Free;
     let seeds: Vec<_> = match bounds {
         Some(bounds) => nearest_in(grid, &bounds, voxels[0], free).into_iter().collect(),
@@ -159,10 +182,9 @@ pub(crate) fn locate(prompt: &Prompt, image: &Image, labels: &LabelMap, limits: 
 
 impl Located {
     pub(crate) fn scene<'a>(
-        &self,
+        &'a self,
         image: &'a Image,
         labels: &'a LabelMap,
-        limits: &'a Limits,
         opposite: &'a [[usize; 3]],
     ) -> Scene<'a> {
         Scene {
@@ -171,20 +193,27 @@ impl Located {
             sign: self.sign,
             target: self.target,
             under: self.under,
-            editable: limits.editable.as_ref(),
+            editable: self.editable.as_ref(),
             opposite,
             bounds: self.bounds,
         }
     }
 }
 
-fn check_sizes(image: &Image, labels: &LabelMap, limits: &Limits) -> Result<()> {
+/// Whether labels lie on the image's grid, and what may change is a range.
+fn check(prompt: &Prompt, image: &Image, labels: &LabelMap) -> Result<()> {
     let expected = image.volume().grid.size;
-    let editable = limits.editable.as_ref().map(|editable| editable.dim());
-    let sizes = [Some(labels.labels.dim()), editable].into_iter().flatten().map(|(k, j, i)| [i, j, k]);
-    match sizes.chain([labels.grid.size]).find(|found| *found != expected) {
-        Some(found) => Err(Error::SizesDiffer { found, expected }),
-        None => Ok(()),
+    let (k, j, i) = labels.labels.dim();
+    if let Some(found) = [[i, j, k], labels.grid.size].into_iter().find(|found| *found != expected) {
+        return Err(Error::SizesDiffer { found, expected });
+    }
+    match prompt.editable.as_ref().and_then(|editable| editable.intensity) {
+        Some([least, most]) if !(least.is_finite() && most.is_finite() && least <= most) => {
+            Err(Error::Prompt {
+                reason: "intensities that may change run from a finite number to a higher one",
+            })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use imaging::IndexBox;
 use crate::block::{Block, Role, Scene, smooth};
 use crate::cut::{State, Weights};
 use crate::maxflow::{Graph, NOBODY};
-use crate::region::{Region, alike, round_about};
+use crate::region::{Region, round_about};
 
 /// What was found at a coarse resolution, and what the fine solution must and may hold.
 pub(crate) struct Coarse<'a> {
@@ -17,8 +17,8 @@ pub(crate) struct Coarse<'a> {
     /// Cells that flip.
     pub(crate) flipped: &'a [bool],
     pub(crate) seeds: &'a [[usize; 3]],
-    /// What flips in any case.
-    pub(crate) before: Option<&'a Region>,
+    /// Cells of the scope before that flip, and its region: where cells agree all round, so do their voxels.
+    pub(crate) before: Option<(&'a [bool], &'a Region)>,
     /// Nothing flips beyond this.
     pub(crate) within: Option<&'a Region>,
     /// Cells of which every voxel flips that can.
@@ -34,6 +34,8 @@ struct Tiles<'a> {
     cells: Vec<usize>,
     /// Which of them a cell is, or [`NOBODY`].
     number: Vec<u32>,
+    /// Whether a divided cell and its 26 neighbours do what they did in the scope before.
+    agreed: Vec<bool>,
     /// Voxels of a patch along i, j, k.
     size: [usize; 3],
     values: Vec<f32>,
@@ -63,12 +65,6 @@ impl Coarse<'_> {
                 alone[cell] = true;
             }
         }
-        if let Some(before) = self.before {
-            let held = before.counts(block);
-            for (alone, (held, flipped)) in alone.iter_mut().zip(held.iter().zip(self.flipped)) {
-                *alone |= *held > 0 && !flipped;
-            }
-        }
         let at_boundary = |cell: usize| {
             let differs = |n: usize| self.flipped[n] != self.flipped[cell] && block.roles[n] != Role::Outside;
             block.around(cell).into_iter().any(differs)
@@ -82,12 +78,15 @@ impl<'a> Tiles<'a> {
         let cells = coarse.divided();
         let mut number = vec![NOBODY; coarse.flipped.len()];
         cells.iter().enumerate().for_each(|(n, &cell)| number[cell] = n as u32);
+        let agrees = |&cell: &usize| coarse.before.is_some_and(|(before, _)| coarse.agrees(cell, before));
+        let agreed = cells.par_iter().map(agrees).collect();
         let size = coarse.block.factor.map(|factor| factor + 2);
         let n = cells.len() * size.iter().product::<usize>();
         let mut tiles = Tiles {
             coarse,
             cells,
             number,
+            agreed,
             size,
             values: vec![0.0; n],
             labels: vec![0; n],
@@ -105,7 +104,8 @@ impl<'a> Tiles<'a> {
     }
 
     fn fill(&mut self) {
-        let (coarse, size, number) = (self.coarse, self.size, &self.number);
+        let (coarse, size, number, agreed) = (self.coarse, self.size, &self.number, &self.agreed);
+        let divided = |cell: usize| (number[cell] != NOBODY).then(|| agreed[number[cell] as usize]);
         let patch = self.patch();
         let (scene, block) = (coarse.scene, coarse.block);
         let (table, strides) = (scene.table(), block.strides());
@@ -114,27 +114,34 @@ impl<'a> Tiles<'a> {
         let planes = planes.zip(self.roles.par_chunks_mut(patch)).zip(self.states.par_chunks_mut(patch));
         planes.zip(&self.cells).for_each(|((((values, labels), roles), states), &cell)| {
             let origin = block.voxel(cell);
-            for n in 0..patch {
-                let at = [n % size[0], n / size[0] % size[1], n / (size[0] * size[1])];
-                let place: [usize; 3] = std::array::from_fn(|a| origin[a] + at[a]);
-                let voxel: [usize; 3] =
-                    std::array::from_fn(|a| place[a].saturating_sub(1).min(extent[a] - 1));
-                let [i, j, k] = voxel;
-                values[n] = scene.image.windowed(scene.image.volume().voxels[[k, j, i]]);
-                if (0..3).any(|a| place[a] != voxel[a] + 1) {
-                    continue;
+            // Where a place lies along an axis: its voxel, the nearest within, and how far off the cell is that owns it.
+            let along = |a: usize, n: usize| {
+                let place = origin[a] + n;
+                let owner = usize::from(n > 0) + usize::from(n + 1 == size[a]);
+                (
+                    place.saturating_sub(1).min(extent[a] - 1),
+                    place > 0 && place <= extent[a],
+                    owner * strides[a],
+                )
+            };
+            let first = cell - strides.iter().sum::<usize>();
+            let mut n = 0;
+            for (k, k_is_in, k_off) in (0..size[2]).map(|n| along(2, n)) {
+                for (j, j_is_in, j_off) in (0..size[1]).map(|n| along(1, n)) {
+                    for (i, i_is_in, i_off) in (0..size[0]).map(|n| along(0, n)) {
+                        values[n] = scene.image.windowed(scene.image.volume().voxels[[k, j, i]]);
+                        if k_is_in && j_is_in && i_is_in {
+                            labels[n] = scene.labels.labels[[k, j, i]];
+                            roles[n] = scene.limited(table[usize::from(labels[n])], [i, j, k]);
+                            let owner = first + k_off + j_off + i_off;
+                            states[n] = match roles[n] {
+                                Role::Free => coarse.state(owner, divided(owner), [i, j, k]),
+                                role => State::of(role),
+                            };
+                        }
+                        n += 1;
+                    }
                 }
-                labels[n] = scene.labels.labels[[k, j, i]];
-                roles[n] = scene.limited(table[usize::from(labels[n])], voxel);
-                let owner = (0..3).fold(cell, |owner, a| match at[a] {
-                    0 => owner - strides[a],
-                    n if n + 1 == size[a] => owner + strides[a],
-                    _ => owner,
-                });
-                states[n] = match roles[n] {
-                    Role::Free => coarse.state(owner, number[owner] != NOBODY, voxel),
-                    role => State::of(role),
-                };
             }
         });
     }
@@ -217,15 +224,9 @@ impl<'a> Tiles<'a> {
         let weights = Weights::new(spacing, self.coarse.scene.image.noise());
         let tiles = (0..self.cells.len()).into_par_iter();
         let found: Vec<Vec<Node>> = tiles.map(|tile| self.nodes(tile, &numbers, &weights)).collect();
-        let mut graph = Graph {
-            terminals: Vec::with_capacity(nodes as usize),
-            neighbors: Vec::with_capacity(nodes as usize),
-            capacities: Vec::with_capacity(nodes as usize),
-        };
+        let mut graph = Graph::with_capacity(nodes as usize);
         for (terminal, neighbors, capacities) in found.into_iter().flatten() {
-            graph.terminals.push(terminal);
-            graph.neighbors.push(neighbors);
-            graph.capacities.push(capacities);
+            graph.push(terminal, neighbors, capacities);
         }
         let source = graph.cut().source;
         let flips = |(n, &state): (usize, &State)| match numbers[n] {
@@ -357,52 +358,31 @@ impl<'a> Tiles<'a> {
                 }
             }
         }
-        region.openness = self.openness(&region, &origins, voxels);
         region.trimmed()
-    }
-
-    /// Mean over the new boundary of how alike its sides are.
-    fn openness(&self, region: &Region, origins: &[[usize; 3]], voxels: &[bool]) -> f32 {
-        let patch = self.patch();
-        let noise = self.coarse.scene.image.noise();
-        let strides = [1, self.size[0], self.size[0] * self.size[1]];
-        let of_tile = |(tile, origin): (usize, &[usize; 3])| {
-            let (mut sum, mut faces) = (0.0f64, 0u32);
-            for (n, at) in self.own().map(|(n, at)| (tile * patch + n, at)).filter(|&(n, _)| voxels[n]) {
-                for direction in 0..6 {
-                    let (axis, ahead) = (direction / 2, direction % 2 == 1);
-                    let next = if ahead { n + strides[axis] } else { n - strides[axis] };
-                    if !matches!(self.roles[next], Role::Free | Role::Kept) {
-                        continue;
-                    }
-                    let mut voxel: [usize; 3] = std::array::from_fn(|a| origin[a] + at[a] - 1);
-                    voxel[axis] = if ahead { voxel[axis] + 1 } else { voxel[axis] - 1 };
-                    if !region.holds(voxel) {
-                        sum += f64::from(alike(self.values[n] - self.values[next], noise));
-                        faces += 1;
-                    }
-                }
-            }
-            (sum, faces)
-        };
-        let parts: Vec<(f64, u32)> = origins.par_iter().enumerate().map(of_tile).collect();
-        let (sum, faces) = parts.into_iter().fold((0.0, 0), |all, part| (all.0 + part.0, all.1 + part.1));
-        (sum / f64::from(faces.max(1))) as f32
     }
 }
 
 impl Coarse<'_> {
-    /// What a voxel that may flip does, by the cell that it lies in.
-    fn state(&self, cell: usize, divided: bool, voxel: [usize; 3]) -> State {
+    /// What a voxel that may flip does, by the cell that it lies in; by the scope before where that cell is divided
+    /// and agrees with it.
+    fn state(&self, cell: usize, divided: Option<bool>, voxel: [usize; 3]) -> State {
         if self.within.is_some_and(|within| !within.holds(voxel)) {
             return State::Stay;
         }
-        let before = || self.before.is_some_and(|before| before.holds(voxel));
+        let flipped_before = || self.before.is_some_and(|(_, before)| before.holds(voxel));
         match (self.flipped[cell], divided) {
-            (true, false) => State::Flip,
-            _ if (self.easy)(cell) || before() => State::Flip,
-            (_, true) => State::Open,
-            (false, false) => State::Stay,
+            (true, None) => State::Flip,
+            _ if (self.easy)(cell) => State::Flip,
+            (_, Some(false)) => State::Open,
+            (_, Some(true)) if flipped_before() => State::Flip,
+            _ => State::Stay,
         }
+    }
+
+    /// Whether a cell and its 26 neighbours do what they did in the scope before.
+    fn agrees(&self, cell: usize, before: &[bool]) -> bool {
+        let [_, j, k] = self.block.strides();
+        let rows = [cell - k, cell, cell + k].into_iter().flat_map(|cell| [cell - j, cell, cell + j]);
+        rows.into_iter().all(|n| self.flipped[n - 1..=n + 1] == before[n - 1..=n + 1])
     }
 }

@@ -1,8 +1,9 @@
 //! A region that an edit would change: a box and which of its voxels.
 
 use imaging::IndexBox;
+use rayon::prelude::*;
 
-use crate::block::{Block, Role};
+use crate::block::{Block, Role, Scene};
 
 /// Voxels that would flip, within the smallest box round them.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,27 +18,11 @@ pub(crate) struct Region {
 
 impl Region {
     /// The flipped cells of a block at full resolution.
-    pub(crate) fn new(block: &Block, flipped: &[bool], noise: f32) -> Region {
-        let cells: Vec<usize> = block.inner().filter(|&cell| flipped[cell]).collect();
-        let part = round_about(cells.iter().map(|&cell| block.voxel(cell)));
-        let mut region = Region {
-            part,
-            inside: vec![false; part.size().iter().product()],
-            voxels: cells.len(),
-            openness: 0.0,
-        };
-        let (mut sum, mut faces) = (0.0f64, 0u32);
-        for cell in cells {
-            let place = region.place(block.voxel(cell));
-            region.inside[place] = true;
-            for neighbor in block.around(cell) {
-                if !flipped[neighbor] && matches!(block.roles[neighbor], Role::Free | Role::Kept) {
-                    sum += f64::from(alike(block.values[cell] - block.values[neighbor], noise));
-                    faces += 1;
-                }
-            }
-        }
-        region.openness = (sum / f64::from(faces.max(1))) as f32;
+    pub(crate) fn new(block: &Block, flipped: &[bool]) -> Region {
+        let cells: Vec<[usize; 3]> =
+            block.inner().filter(|&cell| flipped[cell]).map(|cell| block.voxel(cell)).collect();
+        let mut region = Region::empty(round_about(cells.iter().copied()));
+        cells.into_iter().for_each(|voxel| region.add(voxel));
         region
     }
 
@@ -91,6 +76,58 @@ impl Region {
             }
         }
         voxels
+    }
+
+    /// With all that another region holds.
+    pub(crate) fn joined(self, other: &Region) -> Region {
+        if other.iter().all(|voxel| self.holds(voxel)) {
+            return self;
+        }
+        let mut joined = Region::empty(self.part.union(&other.part));
+        self.iter().for_each(|voxel| joined.add(voxel));
+        other.iter().filter(|&voxel| !self.holds(voxel)).for_each(|voxel| joined.add(voxel));
+        joined
+    }
+
+    /// With its openness: the mean over those faces beyond which a voxel stays that is not what others flip to.
+    pub(crate) fn judged(mut self, scene: &Scene<'_>) -> Region {
+        let [ni, nj, nk] = self.part.size();
+        let planes: Vec<(f64, u32)> =
+            (0..nk).into_par_iter().map(|k| self.faces(scene, ni * nj, k)).collect();
+        let (sum, faces) = planes.into_iter().fold((0.0, 0), |all, plane| (all.0 + plane.0, all.1 + plane.1));
+        self.openness = (sum / f64::from(faces.max(1))) as f32;
+        self
+    }
+
+    /// How alike the sides of one plane's faces are in sum, and how many faces those are.
+    fn faces(&self, scene: &Scene<'_>, plane: usize, k: usize) -> (f64, u32) {
+        let size = self.part.size();
+        let (extent, image, table) = (scene.labels.grid.size, scene.image, scene.table());
+        let value = |[i, j, k]: [usize; 3]| image.windowed(image.volume().voxels[[k, j, i]]);
+        let is_done =
+            |[i, j, k]: [usize; 3]| table[usize::from(scene.labels.labels[[k, j, i]])] == Role::Done;
+        let (mut sum, mut faces) = (0.0f64, 0u32);
+        for (row, j) in (k * size[1]..).zip(0..size[1]) {
+            for i in (0..size[0]).filter(|i| self.inside[row * size[0] + i]) {
+                let (n, at) = (row * size[0] + i, [i, j, k]);
+                for (axis, stride) in [1, size[0], plane].into_iter().enumerate() {
+                    for ahead in [false, true] {
+                        let edge = if ahead { at[axis] + 1 == size[axis] } else { at[axis] == 0 };
+                        if !edge && self.inside[if ahead { n + stride } else { n - stride }] {
+                            continue;
+                        }
+                        let voxel: [usize; 3] = std::array::from_fn(|a| self.part.start[a] + at[a]);
+                        let mut next = voxel;
+                        next[axis] = if ahead { voxel[axis] + 1 } else { voxel[axis].wrapping_sub(1) };
+                        if next[axis] < extent[axis] && !is_done(next) {
+                            sum += f64::from(alike(value(voxel) - value(next), image.noise()));
+                            faces += 1;
+                        }
+                    }
+                }
+            }
+        }
+        (sum, faces)
     }
 
     fn place(&self, voxel: [usize; 3]) -> usize {

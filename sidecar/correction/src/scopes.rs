@@ -73,23 +73,37 @@ pub(crate) fn solved(
     progress: &Progress,
 ) -> Result<Solved> {
     let spacing = scene.labels.grid.spacing();
+    let parts: Vec<&[f64]> = sizes.chunk_by(|&a, &b| factor(a, spacing) == factor(b, spacing)).collect();
+    let total = sizes.len() as u64;
+    // Resolutions know nothing of one another: so they can be solved side by side.
+    let found: Vec<_> = parts
+        .par_iter()
+        .map(|part| {
+            progress.step("correcting", 0, total)?;
+            let level = Level::new(scene, seeds, part, factor(part[0], spacing));
+            progress.step("correcting", 0, total)?;
+            let regions = level.solve();
+            Ok((level, regions))
+        })
+        .collect::<Result<_>>()?;
+    let (levels, regions): (Vec<Level<'_>>, Vec<_>) = found.into_iter().unzip();
     let mut scopes: Vec<Scope> = Vec::new();
     let mut shrunk = Vec::new();
-    let parts: Vec<&[f64]> = sizes.chunk_by(|&a, &b| factor(a, spacing) == factor(b, spacing)).collect();
-    let levels: Vec<Level<'_>> =
-        parts.par_iter().map(|part| Level::new(scene, seeds, part, factor(part[0], spacing))).collect();
-    for (of, (level, part)) in levels.iter().zip(parts).enumerate() {
-        for (n, &size) in part.iter().enumerate() {
-            progress.step("correcting", scopes.len() as u64, sizes.len() as u64)?;
-            let (region, is_whole) = level.solve(n, scopes.last().map(|scope| &scope.region));
+    for (of, (regions, part)) in regions.into_iter().zip(parts).enumerate() {
+        for (n, ((region, is_whole), &size)) in regions.into_iter().zip(part).enumerate() {
             if !is_whole {
                 shrunk.push((scopes.len(), of, n));
             }
+            let region = match scopes.last() {
+                Some(smaller) => region.joined(&smaller.region),
+                None => region,
+            };
             scopes.push(Scope { size, region, held: None });
         }
     }
     let depth = levels.first().map_or(0.0, Level::depth);
-    for (first, &(n, level, of_level)) in shrunk.iter().enumerate() {
+    progress.step("correcting", 0, total)?;
+    let held = shrunk.par_iter().enumerate().map(|(first, &(n, level, of_level))| {
         let level = &levels[level];
         // The smallest is no larger than fits between click and boundary.
         let held = match first {
@@ -97,10 +111,16 @@ pub(crate) fn solved(
             _ => level.held(of_level),
         };
         let next = (n + 1..scopes.len()).find(|n| shrunk.iter().all(|(shrunk, ..)| shrunk != n));
-        let next = next.map(|next| &scopes[next].region);
-        let before = n.checked_sub(1).map(|n| &scopes[n].region);
-        scopes[n].region = level.hold(of_level, held, before, next);
-        scopes[n].held = Some(held);
+        (n, held, level.hold(of_level, held, next.map(|next| &scopes[next].region)))
+    });
+    for (n, held, region) in held.collect::<Vec<_>>() {
+        let before = n.checked_sub(1).map(|before| &scopes[before].region);
+        let region = match before {
+            Some(before) => region.joined(before),
+            None => region,
+        };
+        (scopes[n].region, scopes[n].held) = (region, Some(held));
     }
-    Ok(Solved { scopes, depth })
+    let judged = |scope: Scope| Scope { region: scope.region.judged(scene), ..scope };
+    Ok(Solved { scopes: scopes.into_par_iter().map(judged).collect(), depth })
 }

@@ -147,23 +147,6 @@ impl Session {
         &self.limits
     }
 
-    /// Sets where the viewer allows changes at all; `None` is everywhere.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::SizesDiffer`].
-    pub fn set_editable(&mut self, editable: Option<ndarray::Array3<bool>>) -> Result<()> {
-        let expected = self.labels.grid.size;
-        let found = editable.as_ref().map(|editable| editable.dim()).map(|(k, j, i)| [i, j, k]);
-        match found.filter(|found| *found != expected) {
-            Some(found) => Err(Error::SizesDiffer { found, expected }),
-            None => {
-                self.limits.editable = editable;
-                Ok(())
-            }
-        }
-    }
-
     /// How far the review of a structure has come.
     #[must_use]
     pub fn status(&self, label: u8) -> Status {

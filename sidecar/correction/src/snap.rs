@@ -125,7 +125,7 @@ impl Band<'_> {
         let mean = spacing.iter().sum::<f32>() / 3.0;
         // Along k, j, i, as places run.
         let weights = [2, 1, 0].map(|a| SMOOTHNESS * UNITS * mean / spacing[a]);
-        let mut graph = Graph::default();
+        let mut graph = Graph::with_capacity(nodes.len());
         for &place in &nodes {
             let mut terminal = (appearance.of(self.smooth[place]) * UNITS).round() as i32;
             let (mut neighbors, mut capacities) = ([NOBODY; 6], [0; 6]);
@@ -139,9 +139,7 @@ impl Band<'_> {
                     number => (neighbors[direction], capacities[direction]) = (number, weight),
                 }
             }
-            graph.terminals.push(terminal);
-            graph.neighbors.push(neighbors);
-            graph.capacities.push(capacities);
+            graph.push(terminal, neighbors, capacities);
         }
         Ok((graph, numbers))
     }

@@ -9,8 +9,8 @@ use ndarray::Array3;
 use proptest::prelude::*;
 
 use crate::{
-    Action, Answer, Delta, Error, Event, Image, Intensity, Limits, Prompt, Request, Session, Shape, Sign,
-    Subject, Tool, correct,
+    Action, Answer, Delta, Editable, Error, Event, Image, Intensity, Limits, Prompt, Request, Session, Shape,
+    Sign, Subject, Tool, correct,
 };
 
 const SIZE: [usize; 3] = [34, 30, 26];
@@ -68,7 +68,7 @@ fn prompt(labels: &LabelMap, (sign, label, voxels, kind): (Sign, Option<u8>, Vec
         (_, [first, ..]) => Shape::Point(*first),
         _ => unreachable!(),
     };
-    Prompt { shape, sign, label }
+    Prompt { shape, sign, label, editable: None }
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn the_label_is_the_one_under_or_near_the_prompt() {
 #[test]
 fn what_cannot_be_is_refused() {
     let (image, labels) = patient();
-    let limits = Limits { locked: [2].into(), editable: None };
+    let limits = Limits { locked: [2].into() };
     let at = |voxel| world(&labels, voxel);
     let check = |prompt: &Prompt, error: &Error| {
         assert_eq!(answer(&image, &labels, &limits, prompt).as_ref().err(), Some(error));
@@ -118,7 +118,7 @@ fn what_cannot_be_is_refused() {
     let not_finite = Prompt::click([f64::NAN, 0.0, 0.0], Sign::Add, Some(1));
     assert!(matches!(answer(&image, &labels, &limits, &not_finite), Err(Error::Prompt { .. })));
     let far = Shape::Scribble { points: vec![[-1e300; 3], [1e300; 3]], radius_mm: 1.0 };
-    let long = Prompt { shape: far, sign: Sign::Add, label: Some(1) };
+    let long = Prompt { shape: far, sign: Sign::Add, label: Some(1), editable: None };
     assert!(matches!(answer(&image, &labels, &limits, &long), Err(Error::Prompt { .. })));
 }
 
@@ -239,16 +239,18 @@ proptest! {
     #[test]
     fn the_laws_hold(drawn in prompts(), locked in 1..4u8, masked in any::<bool>()) {
         let (image, labels) = patient();
-        let prompt = prompt(&labels, drawn);
-        let editable = masked.then(|| Array3::from_shape_fn(labels.labels.dim(), |(_, j, _)| j % 5 != 0));
-        let limits = Limits { locked: [locked].into(), editable };
+        let editable = masked.then(|| Editable { labels: Some([0, 2].into()), intensity: Some([-20.0, 110.0]) });
+        let prompt = Prompt { editable: editable.clone(), ..prompt(&labels, drawn) };
+        let limits = Limits { locked: [locked].into() };
         let Ok(answer) = answer(&image, &labels, &limits, &prompt) else { return Ok(()) };
         prop_assert!(answer.chosen < answer.candidates.len());
         let mut smaller: Option<Vec<[usize; 3]>> = None;
         for candidate in &answer.candidates {
             for ([i, j, k], from, to) in candidate.delta.iter() {
                 prop_assert!(from != locked && to != locked, "locked");
-                prop_assert!(limits.editable.as_ref().is_none_or(|editable| editable[[k, j, i]]), "masked");
+                let brightness = image.volume().voxels[[k, j, i]];
+                let by_label = from == answer.label || from == 0 || from == 2;
+                prop_assert!(!masked || (by_label && (-20.0..=110.0).contains(&brightness)), "masked");
                 match prompt.sign {
                     Sign::Add => prop_assert!(to == answer.label && (from == 0 || from == answer.under)),
                     Sign::Remove => prop_assert!(to == 0 && from == answer.label),

@@ -83,17 +83,10 @@ pub(crate) fn used(
         Tool::Drop { at, .. } => (object, component(labels, (label, object), *at, false)?),
     };
     let old = part.view(labels.labels.view());
-    let may = |(k, j, i): (usize, usize, usize)| {
-        let at = [part.start[2] + k, part.start[1] + j, part.start[0] + i];
-        limits.editable.as_ref().is_none_or(|editable| editable[at])
-    };
-    let pairs = old.indexed_iter().map(|(place, &from)| {
-        let to = match inside[place] {
-            true if from == 0 => label,
-            false if from == label => 0,
-            _ => from,
-        };
-        (from, if may(place) { to } else { from })
+    let pairs = old.iter().zip(&inside).map(|(&from, inside)| match inside {
+        true if from == 0 => (from, label),
+        false if from == label => (from, 0),
+        _ => (from, from),
     });
     let delta = Delta::of(part, pairs);
     if delta.is_empty() { Err(nothing) } else { Ok(delta) }
@@ -287,10 +280,6 @@ mod tests {
         assert_eq!(snapped.counts()[2], shifted.counts()[2]);
         let again = used(&tool, &image, &shifted, &limits, &Progress::silent()).unwrap();
         assert_eq!(again, delta);
-        let half = Array3::from_shape_fn(grid().shape(), |(_, j, _)| j < 22);
-        let limits = Limits { editable: Some(half), ..Limits::default() };
-        let masked = used(&tool, &image, &shifted, &limits, &Progress::silent()).unwrap();
-        assert!(masked.iter().all(|([_, j, _], ..)| j < 22) && !masked.is_empty());
         let far = Tool::Snap { label: 1, within_mm: 1e9 };
         assert!(matches!(after(&far, &shifted), Err(Error::Prompt { .. })));
     }

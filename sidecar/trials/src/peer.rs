@@ -155,11 +155,7 @@ pub(crate) fn graph_cut(situation: &Situation<'_>) -> Delta {
     let mean = spacing.iter().sum::<f64>() / 3.0;
     let strides = [1, size[0], size[0] * size[1]];
     let noise = situation.image.noise();
-    let mut graph = Graph {
-        terminals: likely.iter().map(|likely| (likely * UNITS) as i32).collect(),
-        neighbors: vec![[NOBODY; 6]; likely.len()],
-        capacities: vec![[0; 6]; likely.len()],
-    };
+    let mut edges = vec![([NOBODY; 6], [0; 6]); likely.len()];
     for n in 0..likely.len() {
         let at = [n % size[0], n / size[0] % size[1], n / (size[0] * size[1])];
         for a in (0..3).filter(|&a| at[a] + 1 < size[a]) {
@@ -167,9 +163,13 @@ pub(crate) fn graph_cut(situation: &Situation<'_>) -> Delta {
             let difference = work.values[n] - work.values[next];
             let edge = (-difference * difference / (2.0 * noise * noise)).exp();
             let weight = (SMOOTHNESS * UNITS * edge * (mean / spacing[a]) as f32) as i32;
-            (graph.neighbors[n][2 * a + 1], graph.capacities[n][2 * a + 1]) = (next as u32, weight);
-            (graph.neighbors[next][2 * a], graph.capacities[next][2 * a]) = (n as u32, weight);
+            (edges[n].0[2 * a + 1], edges[n].1[2 * a + 1]) = (next as u32, weight);
+            (edges[next].0[2 * a], edges[next].1[2 * a]) = (n as u32, weight);
         }
+    }
+    let mut graph = Graph::with_capacity(likely.len());
+    for (likely, (neighbors, capacities)) in likely.iter().zip(edges) {
+        graph.push((likely * UNITS) as i32, neighbors, capacities);
     }
     work.delta(&graph.cut().source)
 }

@@ -98,7 +98,7 @@ impl Session {
         let opposite = self.opposite(&prompted.prompt);
         let subject = self.subject(&opposite);
         let located = locate(&prompted.prompt, subject.image, subject.labels, subject.limits)?;
-        let scene = located.scene(subject.image, subject.labels, subject.limits, &opposite);
+        let scene = located.scene(subject.image, subject.labels, &opposite);
         let reach = work_of(&subject, &prompted.prompt)?;
         let gated = gated(&scene, &located.seeds, reach, mask)?;
         // Asked again, the network answers anew; what was chosen stays.

@@ -35,6 +35,18 @@ pub(crate) struct Prompt {
     sign: Sign,
     /// The structure; null takes the one under the prompt, or else the nearest within 10 mm.
     label: Option<u8>,
+    /// Where the viewer's masking allows the answer to change anything; everywhere when left out.
+    editable: Option<Editable>,
+}
+
+/// A viewer's masking.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Editable {
+    /// Labels that may give voxels, 0 is background; all when left out. The structure itself may always.
+    labels: Option<Vec<u8>>,
+    /// The lowest and the highest intensity of a voxel that may change; any when left out.
+    intensity: Option<[f64; 2]>,
 }
 
 /// A change of a whole structure, without a prompt.
@@ -199,7 +211,12 @@ mod tests {
         let shapes = [point, scribble, correction::Shape::Box { corners: [[0.0; 3], [1.0; 3]] }];
         let signs = [correction::Sign::Add, correction::Sign::Remove];
         let prompts = shapes.into_iter().flat_map(|shape| {
-            signs.map(|sign| correction::Prompt { shape: shape.clone(), sign, label: Some(5) })
+            let labels = Some([0, 7].into());
+            let editable = Some(correction::Editable { labels, intensity: Some([-20.5, 110.0]) });
+            signs.map(|sign| {
+                let (shape, editable) = (shape.clone(), editable.clone());
+                correction::Prompt { shape, sign, label: Some(5), editable }
+            })
         });
         use correction::Action::{Accept, Choose, Foreign, Lock, Redo, Undo};
         use correction::Tool::{Drop, Fill, Keep, Snap};
