@@ -2,6 +2,7 @@
 
 import type { Task, Volume } from './api.ts';
 import { saveToArchive } from './archive.ts';
+import { Channels } from './channels.ts';
 import { Refusal, Unreachable } from './client.ts';
 import type { Configuration } from './configuration.ts';
 import { asSentence, Connection } from './connection.ts';
@@ -26,6 +27,8 @@ const REPORT_EVERY = 400;
 
 export class App {
   readonly connection: Connection;
+  /** Images of tasks that take several. */
+  readonly channels: Channels;
   tasks: Task[] = [];
   /** Networks that corrections can ask, with their licences. */
   networks: { id: string; licence: string }[] = [];
@@ -58,6 +61,7 @@ export class App {
     /** Brings the panel to the front. */
     private readonly reveal: () => void,
   ) {
+    this.channels = new Channels(host);
     this.connection = new Connection(configuration, () => this.changed());
   }
 
@@ -159,12 +163,19 @@ export class App {
     const { series, task } = this;
     if (!series || !task || this.run) return;
     const points = this.timePoints();
-    const timePoint = points.length ? (this.timePoint ?? points.length - 1) : undefined;
+    const usual = points.length ? (this.timePoint ?? points.length - 1) : undefined;
+    const images = this.channels.of(task, series);
+    // The result lies on the images of the pane.
+    const here = images.find(({ choice }) => choice?.series.displaySet === series.displaySet);
+    if (this.channels.missing(task, series)) return;
     const wish: Wish = {
       task,
       speed: this.speed,
       structures: [...(this.only.get(task.id) ?? [])],
-      timePoint,
+      timePoint: here?.choice ? here.choice.timePoint : usual,
+      others: images.flatMap(({ name, choice }) =>
+        choice && name !== here?.name ? [{ name, ...choice }] : [],
+      ),
     };
     this.stop = new AbortController();
     this.notice = undefined;
@@ -181,10 +192,9 @@ export class App {
 
   private async segment(series: Series, wish: Wish): Promise<void> {
     const context = this.context();
-    const known = this.sent.get(series.seriesUid, wish.timePoint);
-    const { sent, group, job } = await segment(context, series, wish, known, {
-      // Remembered although the job may be refused: another task need not send it again.
-      sent: sent => this.sent.remember(series.seriesUid, wish.timePoint, sent),
+    const { sent, group, job } = await segment(context, series, wish, {
+      known: ({ seriesUid }, timePoint) => this.sent.get(seriesUid, timePoint),
+      sent: ({ seriesUid }, timePoint, sent) => this.sent.remember(seriesUid, timePoint, sent),
       created: id => {
         this.job = id;
       },

@@ -226,6 +226,7 @@ export interface Services {
   displaySetService: {
     getDisplaySetByUID(id: string): DisplaySet | undefined;
     getDisplaySetsForSeries(seriesUid: string): DisplaySet[];
+    getActiveDisplaySets(): DisplaySet[];
   };
   segmentationService: SegmentationService;
   toolbarService: {

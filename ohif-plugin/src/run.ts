@@ -21,6 +21,8 @@ export interface Wish {
   structures: string[];
   /** Which of several times or b-values. */
   timePoint: number | undefined;
+  /** The images of a task that takes several, the first of which is not among them; none where one is enough. */
+  others: { name: string; series: Series; timePoint: number | undefined }[];
 }
 
 /** A structure of a result, and where to look at it. */
@@ -72,22 +74,23 @@ export interface Context {
   report: (stage: string, fraction?: number, secondsLeft?: number) => void;
 }
 
+/** What is remembered of a run while it goes on. */
+export interface Memory {
+  known(series: Series, timePoint: number | undefined): Sent | undefined;
+  /** Remembered although the job may be refused: another task need not send it again. */
+  sent(series: Series, timePoint: number | undefined, sent: Sent): void;
+  created(job: string): void;
+}
+
 /** Sends the series unless the sidecar still has it, and segments it. Nothing is shown yet. */
 export async function segment(
   context: Context,
   series: Series,
   wish: Wish,
-  known: Sent | undefined,
-  tell: { sent(sent: Sent): void; created(job: string): void },
+  memory: Memory,
 ): Promise<{ sent: Sent; group: Group; job: string }> {
-  const { host, client, transport, archives, signal } = context;
-  const report: Report = (stage, fraction) => context.report(stage, fraction);
-  const { timePoint } = wish;
-  const again = known && (await isKept(client, known.volume)) ? known : undefined;
-  const sent =
-    again ?? (await send({ host, client, series, timePoint, archives, signal, report }, transport));
-  tell.sent(sent);
-  const group = chosen(sent, host, series, timePoint);
+  const { client, signal } = context;
+  const { sent, group } = await brought(context, series, wish.timePoint, memory);
   const body: Record<string, unknown> = {
     volume: sent.volume,
     task: wish.task.id,
@@ -97,10 +100,33 @@ export async function segment(
   };
   if (wish.structures.length) body.structures = wish.structures;
   if (sent.groups.length > 1) body.group = group.id;
+  const channels: Record<string, object> = {};
+  for (const { name, series: other, timePoint } of wish.others) {
+    const { sent: image, group: part } = await brought(context, other, timePoint, memory);
+    channels[name] = { volume: image.volume, ...(image.groups.length > 1 && { group: part.id }) };
+  }
+  if (wish.others.length) body.channels = channels;
   const job = await client.json<Job>('/v1/jobs', { method: 'POST', body, signal });
-  tell.created(job.id);
+  memory.created(job.id);
   await follow(context, job.id);
   return { sent, group, job: job.id };
+}
+
+/** A series at the sidecar, and the one of its volumes that is meant. */
+async function brought(
+  context: Context,
+  series: Series,
+  timePoint: number | undefined,
+  memory: Memory,
+): Promise<{ sent: Sent; group: Group }> {
+  const { host, client, transport, archives, signal } = context;
+  const report: Report = (stage, fraction) => context.report(stage, fraction);
+  const known = memory.known(series, timePoint);
+  const again = known && (await isKept(client, known.volume)) ? known : undefined;
+  const sent =
+    again ?? (await send({ host, client, series, timePoint, archives, signal, report }, transport));
+  memory.sent(series, timePoint, sent);
+  return { sent, group: chosen(sent, host, series, timePoint) };
 }
 
 /** Whether the sidecar still has a volume. */

@@ -23,7 +23,11 @@ export function activeSeries(host: Host): Series | undefined {
   const displaySet = (viewportGridService.getDisplaySetsUIDsForViewport(viewportId) ?? [])
     .map(uid => displaySetService.getDisplaySetByUID(uid))
     .find(isImages);
-  if (!displaySet) return undefined;
+  return displaySet && seriesOf(displaySet, viewportId);
+}
+
+/** A series, for a run in some pane. */
+export function seriesOf(displaySet: DisplaySet, viewportId: string): Series {
   const { Modality: modality, SeriesNumber: number, SeriesDescription: description } = displaySet;
   return {
     viewportId,

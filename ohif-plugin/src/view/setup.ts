@@ -2,6 +2,7 @@
 
 import type { Task, TaskSpeed } from '../api.ts';
 import type { App } from '../app.ts';
+import type { Channel } from '../channels.ts';
 import { displayName } from '../labels.ts';
 import type { Run } from '../state.ts';
 import { h, type View } from './dom.ts';
@@ -36,7 +37,7 @@ export function setup(app: App, memory: Memory): View {
         ? h('p', { class: 'soft' }, `There is no task for ${series.modality} images.`)
         : [
             taskChoice(app),
-            timePointChoice(app),
+            app.channels.of(app.task, series).length ? imageChoices(app) : timePointChoice(app),
             speedChoice(app),
             task && structureChoice(app, memory, task),
           ],
@@ -102,6 +103,37 @@ function timePointChoice(app: App): View | undefined {
       points.map((label, n) => h('option', { value: String(n), selected: n === chosen }, label)),
     ),
   );
+}
+
+/** Which image is which, of a task that takes several. */
+function imageChoices(app: App): View[] {
+  const images = app.channels.images(app.task, app.series);
+  const field = ({ name, choice }: Channel): View =>
+    h(
+      'label',
+      { class: 'field', key: `channel ${name}` },
+      h('span', { class: 'soft small' }, name),
+      h(
+        'select',
+        {
+          'data-cy': `vesalius-channel-${name}`,
+          disabled: Boolean(app.run),
+          onchange: (event: Event) => {
+            app.channels.choose(name, (event.target as HTMLSelectElement).value);
+            app.changed();
+          },
+        },
+        choice ? undefined : h('option', { value: '', selected: true }, 'Choose …'),
+        images.map(({ key, label }) =>
+          h('option', { value: key, selected: key === choice?.key, key }, label),
+        ),
+      ),
+    );
+  const missing = app.channels.missing(app.task, app.series);
+  return [
+    ...app.channels.of(app.task, app.series).map(field),
+    ...(missing ? [h('p', { class: 'soft', 'data-cy': 'vesalius-missing-image' }, missing)] : []),
+  ];
 }
 
 function speedChoice(app: App): View | undefined {
@@ -268,7 +300,8 @@ function missing(app: App, task: Task, speed: TaskSpeed): View {
 
 function startButton(app: App, speed: TaskSpeed | undefined): View {
   const chosen = app.task && app.only.get(app.task.id);
-  const isPossible = app.series && app.task && speed?.installed && chosen?.size !== 0;
+  const isReady = speed?.installed && chosen?.size !== 0;
+  const isPossible = app.series && app.task && isReady && !app.channels.missing(app.task, app.series);
   return h(
     'button',
     {

@@ -35,7 +35,7 @@ test('DICOM relayed with the viewer’s login gives the labels of vesalius segme
 
 test('Save to PACS stores a DICOM SEG that another reader reads alike', async () => {
   await press(page, 'vesalius-save');
-  await page.getByText('Saved to PACS').waitFor({ timeout: 60_000 });
+  await page.getByText('Saved to PACS').waitFor({ timeout: 180_000 });
   const [seg] = await segSeries();
   const file = path.join(here.scratch, 'seg.dcm');
   const instances = await (await fetch(`${here.orthanc.root}/series/${seg}/instances`)).json();
@@ -97,9 +97,9 @@ test('results are offered again when the study is opened again', async () => {
   await openPanel(page);
   await connected(page);
   const offers = page.locator('[data-cy=vesalius-offers]');
-  await offers.waitFor({ timeout: 30_000 });
+  await offers.waitFor({ timeout: 180_000 });
   await offers.getByText('Show').first().dispatchEvent('click');
-  await page.locator('[data-cy=vesalius-result]').waitFor({ timeout: 60_000 });
+  await page.locator('[data-cy=vesalius-result]').waitFor({ timeout: 180_000 });
   const found = compare(here, 'short', await labelsShown(page));
   assert.deepEqual([found.images, found.differing], [40, 0]);
   assert.deepEqual(page.errors, []);

@@ -28,6 +28,9 @@ export async function launch(more = []) {
 /** Opens a study, and waits for its first image. */
 export async function openStudy(context, origin, study, { mode = 'viewer', query = '' } = {}) {
   const page = await context.newPage();
+  // A crowded computer is no failure.
+  page.setDefaultTimeout(180_000);
+  page.setDefaultNavigationTimeout(180_000);
   // The viewer's tour for first visitors covers the page.
   await page.addInitScript(() => {
     const sheet = new CSSStyleSheet();
@@ -55,7 +58,7 @@ export async function press(page, name) {
 /** Opens the panel by the toolbar's button. */
 export async function openPanel(page) {
   await press(page, 'VesaliusButton');
-  await page.locator('vesalius-panel').waitFor({ state: 'attached', timeout: 30_000 });
+  await page.locator('vesalius-panel').waitFor({ state: 'attached' });
 }
 
 /** Waits for a state of the connection. */

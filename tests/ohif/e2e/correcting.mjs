@@ -22,7 +22,7 @@ export async function labelsSeen(page, sources) {
 export async function settled(here, page, session, sources, revision) {
   await page
     .locator(`[data-cy=vesalius-fixing][data-revision="${revision}"][data-busy=false]`)
-    .waitFor({ timeout: 60_000 })
+    .waitFor({ timeout: 180_000 })
     .catch(async error => {
       const notice = await page.locator('[data-cy=vesalius-notice]').allInnerTexts();
       const card = await page.locator('[data-cy=vesalius-fixing]').evaluateAll(all => all.map(one => ({ ...one.dataset })));

@@ -36,7 +36,7 @@ let counts = [];
 
 test('Fix begins a session with the labels that are shown', async () => {
   await press(page, 'vesalius-fix');
-  await page.locator('[data-cy=vesalius-fixing]').waitFor({ timeout: 60_000 });
+  await page.locator('[data-cy=vesalius-fixing]').waitFor({ timeout: 180_000 });
   const [only] = (await here.sidecar.ask('sessions')).json;
   session = only.id;
   counts.push(count(await settled(0), PAROTID));
@@ -112,7 +112,7 @@ test('structures are accepted and locked, and doubtful places gone to', async ()
   await page.keyboard.down('Control');
   await page.mouse.click(at.x, at.y + 2, { delay: 60 });
   await page.keyboard.up('Control');
-  await page.locator('[data-cy=vesalius-notice]').getByText('locked').waitFor({ timeout: 30_000 });
+  await page.locator('[data-cy=vesalius-notice]').getByText('locked').waitFor({ timeout: 180_000 });
   await settled(14);
   await press(page, 'vesalius-next');
   await settled(14);
@@ -125,15 +125,15 @@ test('a session is gone on with, and what is saved is what was corrected', async
   await openPanel(page);
   await connected(page);
   await page.locator('[data-cy=vesalius-offers]').getByText('Show').first().dispatchEvent('click');
-  await page.locator('[data-cy=vesalius-result]').waitFor({ timeout: 60_000 });
+  await page.locator('[data-cy=vesalius-result]').waitFor({ timeout: 180_000 });
   await press(page, 'vesalius-fix');
-  await page.locator('[data-cy=vesalius-fixing]').waitFor({ timeout: 60_000 });
+  await page.locator('[data-cy=vesalius-fixing]').waitFor({ timeout: 180_000 });
   const held = await settled(14);
   assert.deepEqual(page.errors, []);
   const saved = page.waitForRequest(request => request.url().includes('format=dicom-seg'));
   await press(page, 'vesalius-save');
   assert.match((await saved).url(), new RegExp(`/v1/sessions/${session}/labels`));
-  await page.getByText('Saved to PACS').waitFor({ timeout: 60_000 });
+  await page.getByText('Saved to PACS').waitFor({ timeout: 180_000 });
   assert.ok(count(held, PAROTID) > 0);
   assert.equal((await until(async () => (await here.sidecar.ask('sessions')).json, 'sessions')).length, 1);
 });

@@ -44,7 +44,7 @@ test('what the viewer’s brush drew before Fix is an edit of the session', asyn
   const painted = await labelsSeen(page, sources);
   assert.ok(differing(found, painted) > 20);
   await press(page, 'vesalius-fix');
-  await page.locator('[data-cy=vesalius-fixing]').waitFor({ timeout: 60_000 });
+  await page.locator('[data-cy=vesalius-fixing]').waitFor({ timeout: 180_000 });
   [{ id: session }] = (await here.sidecar.ask('sessions')).json;
   const held = await settled();
   assert.equal(differing(held, painted), 0);
@@ -57,7 +57,7 @@ test('while the pointer rests, what a click would do is drawn over the pane, and
   const there = { x: at.x + 14, y: at.y };
   await page.mouse.move(there.x - 20, there.y);
   await page.mouse.move(there.x, there.y, { steps: 4 });
-  await ghost().waitFor({ timeout: 30_000 });
+  await ghost().waitFor({ timeout: 180_000 });
   const painted = await ghost().evaluate(canvas => {
     const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
     let [n, x, y] = [0, 0, 0];
@@ -128,7 +128,7 @@ test('pieces are dropped and kept, and one undo takes each back', async () => {
   if (!(await notice.count())) await settled();
   await page.keyboard.press('o');
   await page.mouse.click(at.x + 130, at.y + 130, { delay: 60 });
-  await notice.getByText('There is no structure here').waitFor({ timeout: 30_000 });
+  await notice.getByText('There is no structure here').waitFor({ timeout: 180_000 });
 });
 
 test('a boundary snaps to edges, and slices between drawn ones are filled', async () => {
@@ -212,12 +212,12 @@ test('after a restart of both, Show gives the result as it was corrected', async
   await openPanel(page);
   await connected(page);
   const offer = page.locator('[data-cy=vesalius-offers] .row', { hasText: 'corrected' });
-  await offer.getByText('Show').dispatchEvent('click', {}, { timeout: 60_000 });
-  await page.locator('[data-cy=vesalius-result]').waitFor({ timeout: 60_000 });
+  await offer.getByText('Show').dispatchEvent('click', {}, { timeout: 180_000 });
+  await page.locator('[data-cy=vesalius-result]').waitFor({ timeout: 180_000 });
   assert.equal(differing(await labelsSeen(page, sources), held), 0);
   await paint(page, at, MANDIBLE);
   await press(page, 'vesalius-fix');
-  await page.locator('[data-cy=vesalius-fixing]').waitFor({ timeout: 60_000 });
+  await page.locator('[data-cy=vesalius-fixing]').waitFor({ timeout: 180_000 });
   await settled();
   assert.deepEqual(page.errors, []);
   assert.equal((await until(async () => (await here.sidecar.ask('sessions')).json, 'sessions')).length, 1);
