@@ -45,7 +45,7 @@ export class Channels {
 
   /** The images of a task that takes several; none where one is enough. */
   of(task: Task | undefined, series: Series | undefined): Channel[] {
-    const names = (task as { channels?: string[] } | undefined)?.channels ?? [];
+    const names = task?.channels ?? [];
     return names.length > 1 ? assigned(names, this.images(task, series), this.chosen) : [];
   }
 
