@@ -2,7 +2,7 @@
 
 import type { Task } from './api.ts';
 import type { DisplaySet, Host } from './host.ts';
-import { type Series, seriesOf, timePointsOf } from './series.ts';
+import { imageIdsIn, type Series, seriesOf, timePointsOf } from './series.ts';
 
 /** An image of the study that a channel can be. */
 export interface Choice {
@@ -68,7 +68,11 @@ export class Channels {
 /** Images of the study that a channel can be, beginning with those of the active pane. */
 export function choicesOf(host: Host, active: Series, modality: string): Choice[] {
   const { displaySetService } = host.services;
-  const sets = displaySetService.getActiveDisplaySets().filter(set => isVolume(set, active, modality));
+  const sets = displaySetService
+    .getActiveDisplaySets()
+    // The viewer knows the images of a series by name when it has shown it.
+    .map(set => (set.imageIds ? set : { ...set, imageIds: imageIdsIn(host, set) }))
+    .filter(set => isVolume(set, active, modality));
   const first = sets.filter(set => set === active.displaySet);
   const rest = sets.filter(set => set !== active.displaySet);
   return [...first, ...rest].flatMap(set => {

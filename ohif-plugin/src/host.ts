@@ -202,6 +202,7 @@ export interface FoundSeries {
 
 export interface DataSource {
   getConfig?(): { name?: string; wadoRoot?: string; omitQuotationForMultipartRequest?: boolean };
+  getImageIdsForDisplaySet?(displaySet: DisplaySet): string[];
   query?: { series?: { search(studyUid: string): Promise<FoundSeries[]> } };
   store?: { dicom(file: ArrayBuffer): Promise<unknown> };
   retrieve?: {

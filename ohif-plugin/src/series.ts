@@ -76,6 +76,11 @@ function plain(plane: ImagePlane): ImagePlane {
   };
 }
 
+/** Image identifiers of a series that the viewer need not have shown yet. */
+export function imageIdsIn(host: Host, displaySet: DisplaySet): string[] {
+  return displaySet.imageIds ?? host.dataSource()?.getImageIdsForDisplaySet?.(displaySet) ?? [];
+}
+
 /** Image identifiers of all times or b-values of a series. */
 export function allImageIds(displaySet: DisplaySet): string[] {
   const groups = displaySet.isDynamicVolume ? displaySet.dynamicVolumeInfo?.timePoints : undefined;

@@ -61,20 +61,25 @@ def example() -> Stack:
     return stack.flipped("i").flipped("j")
 
 
-def write(folder: Path, name: str, groups: list[dict], modality: str, position: str, backwards: bool = False) -> dict:
-    """Writes one study of one series; each group is a stack and further attributes of its images."""
+def write(
+    folder: Path, name: str, groups: list[dict], modality: str, position: str, backwards: bool = False, of: str = ""
+) -> dict:
+    """Writes a series, of a study of its own or of that of the series `of`; each group is a stack and further attributes of its images."""
     target = folder / name
     target.mkdir(parents=True, exist_ok=True)
     for old in target.glob("*.dcm"):
         old.unlink()
     seed = f"vesalius ohif test {name}"
-    uid = {kind: generate_uid(entropy_srcs=[seed, kind]) for kind in ("study", "series", "frame")}
+    shared = f"vesalius ohif test {of or name}"
+    uid = {kind: generate_uid(entropy_srcs=[seed if kind == "series" else shared, kind]) for kind in ("study", "series", "frame")}
     slices, number = [], 0
     planes = [(group, k) for k in range(len(groups[0]["stack"].voxels)) for group in groups]
     for group, k in reversed(planes) if backwards else planes:
         number += 1
         stack: Stack = group["stack"]
-        data = base(modality, position, uid, name)
+        data = base(modality, position, uid, of or name)
+        if of:
+            data.SeriesNumber, data.SeriesDescription = "3", name.upper()
         data.SOPInstanceUID = generate_uid(entropy_srcs=[seed, str(group.get("b")), str(k)])
         data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
         data.InstanceNumber = number
@@ -90,7 +95,8 @@ def write(folder: Path, name: str, groups: list[dict], modality: str, position: 
             data.RescaleIntercept, data.RescaleSlope, data.RescaleType = "-1024", "1", "HU"
         else:
             stored = stack.voxels[k].astype(np.uint16)
-            data.DiffusionBValue = float(group["b"])
+            if group["b"] is not None:
+                data.DiffusionBValue = float(group["b"])
         data.BitsAllocated, data.BitsStored, data.HighBit = 16, 12, 11
         data.PixelRepresentation, data.SamplesPerPixel = 0, 1
         data.PixelData = stored.tobytes()
@@ -150,6 +156,16 @@ def diffusion() -> list[dict]:
     return [{"stack": Stack(values, origin, steps), "b": b} for b, values in ((0, low), (1000, high))]
 
 
+def adc() -> list[dict]:
+    """Of the same head, and coarser: how freely water moves, little in the lesion."""
+    low, high = (group["stack"] for group in diffusion())
+    values = np.where(low.voxels > 0, 1000.0 * np.log(np.maximum(low.voxels, 1) / np.maximum(high.voxels, 1)), 0)
+    steps = low.steps * np.array([[2], [2], [1]])
+    origin = low.origin + 0.5 * (low.steps[0] + low.steps[1])
+    blocks = values.reshape(20, 48, 2, 48, 2).mean(axis=(2, 4))
+    return [{"stack": Stack(blocks.clip(0, 4095).astype(np.int16), origin, steps), "b": None}]
+
+
 def large(stack: Stack) -> Stack:
     """The same anatomy in four times as many pixels across, 300 slices of a third of a millimetre, and noise as of a scanner."""
     voxels = stack.voxels.repeat(4, 1).repeat(4, 2).repeat(-(-300 // len(stack.voxels)), 0)[:300]
@@ -172,6 +188,7 @@ def make(folder: Path, names: list[str]) -> None:
         "large": lambda: write(folder, "large", [{"stack": large(ct)}], "CT", "HFS"),
         "one": lambda: write(folder, "one", [{"stack": ct.cut(60, 61)}], "CT", "HFS"),
         "dwi": lambda: write(folder, "dwi", diffusion(), "MR", "HFS"),
+        "adc": lambda: write(folder, "adc", adc(), "MR", "HFS", of="dwi"),
     }
     for name in names or list(kinds):
         about = kinds[name]()

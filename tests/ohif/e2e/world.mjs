@@ -78,9 +78,25 @@ function importPromptable(home) {
   if (ran.status !== 0) throw new Error(`vesalius models import: ${ran.stderr}`);
 }
 
+/** A small network of two channels, DWI and ADC, with random weights. */
+function importChannels(home) {
+  const folder = path.join(home, 'made/Dataset501_Stroke');
+  fs.cpSync(path.join(ROOT, 'tests/reference/nnunet/variants/Dataset901_Regions'), folder, { recursive: true });
+  for (const name of fs.readdirSync(folder, { recursive: true }).filter(name => name.endsWith('.json'))) {
+    const file = path.join(folder, name);
+    const text = fs.readFileSync(file, 'utf8').replaceAll('"CT"', '"DWI"').replaceAll('"PET"', '"ADC"');
+    fs.writeFileSync(file, text.replaceAll('CTNormalization', 'ZScoreNormalization').replaceAll('Dataset901_Regions', 'Dataset501_Stroke'));
+  }
+  const ran = spawnSync(BINARY, ['models', 'import', folder, '--licence', 'CC0-1.0', '--name', 'stroke'], {
+    encoding: 'utf8',
+    env: { ...process.env, VESALIUS_HOME: home },
+  });
+  if (ran.status !== 0) throw new Error(`vesalius models import: ${ran.stderr}`);
+}
+
 /**
  * Starts archive, sidecar, viewer and browser. `names`: series to store. Options: `networks`: with the small networks; `promptable`: with
- * one that takes prompts;
+ * one that takes prompts; `channels`: with one of two images;
  * `archives`: the sidecar may fetch from the archive;
  * `secure`, `switches`, `token`: of the viewer's web server and the browser.
  */
@@ -92,6 +108,7 @@ export async function world(names, options = {}) {
   const home = path.join(scratch, 'home');
   if (options.networks) importSmallNetworks(home);
   if (options.promptable) importPromptable(home);
+  if (options.channels) importChannels(home);
   const here = {
     orthanc,
     scratch,
