@@ -127,6 +127,7 @@ export interface CornerstoneTools {
     triggerSegmentationEvents: { triggerSegmentationDataModified(segmentationId: string): void };
     /** Where versions up to 3.14 keep it. */
     triggerSegmentationRender?(viewportId: string): void;
+    removeSegmentationListener?(segmentationId: string, type: string): void;
     state: {
       addColorLUT(colors: Color[]): number;
       getSegmentation(id: string): { representationData: Record<string, unknown> } | undefined;

@@ -95,8 +95,8 @@ export async function segment(
     volume: sent.volume,
     task: wish.task.id,
     speed: wish.speed,
-    // Corrections know where the network nearly said something else.
-    keep_runner_up: true,
+    // Corrections know where the network nearly said something else; whoever is in a hurry need not wait for it.
+    keep_runner_up: wish.speed !== 'fastest',
   };
   if (wish.structures.length) body.structures = wish.structures;
   if (sent.groups.length > 1) body.group = group.id;

@@ -17,11 +17,20 @@ interface Known {
   geometryIds: Map<number, string>;
 }
 
-/** Tells the viewer that surfaces exist, so that it does not begin to make them itself. */
+/** Tells the viewer that surfaces exist, so that it does not begin to make them itself, neither now nor after each edit. */
 export function announceSurfaces(host: Host, segmentationId: string): void {
-  const { state } = host.libraries().cornerstoneTools.segmentation;
-  const segmentation = state.getSegmentation(segmentationId);
-  if (segmentation) segmentation.representationData.Surface = { geometryIds: new Map() };
+  const { cornerstone, cornerstoneTools } = host.libraries();
+  const { segmentation, Enums } = cornerstoneTools;
+  const known = segmentation.state.getSegmentation(segmentationId);
+  if (known) known.representationData.Surface = { geometryIds: new Map() };
+  const { SEGMENTATION_REPRESENTATION_MODIFIED: name } = Enums.Events;
+  if (!name) return;
+  // The viewer listens for edits as soon as it has told of the new representation.
+  cornerstone.eventTarget.addEventListener(name, event => {
+    const { detail } = event as CustomEvent<{ segmentationId: string; type?: string }>;
+    if (detail.segmentationId !== segmentationId || detail.type !== 'Surface') return;
+    queueMicrotask(() => segmentation.removeSegmentationListener?.(segmentationId, 'Surface'));
+  });
 }
 
 export class Surfaces {
@@ -38,7 +47,8 @@ export class Surfaces {
     private readonly frameOfReferenceUID: string,
   ) {
     const { cornerstone, cornerstoneTools } = host.libraries();
-    const { SEGMENTATION_RENDERED, SEGMENTATION_DATA_MODIFIED } = cornerstoneTools.Enums.Events;
+    const { SEGMENTATION_RENDERED, SEGMENTATION_REPRESENTATION_MODIFIED, SEGMENTATION_DATA_MODIFIED } =
+      cornerstoneTools.Enums.Events;
     const on = (
       name: string | undefined,
       hear: (detail: { segmentationId: string; type?: string }) => void,
@@ -51,16 +61,29 @@ export class Surfaces {
       cornerstone.eventTarget.addEventListener(name, listener);
       this.ends.push(() => cornerstone.eventTarget.removeEventListener(name, listener));
     };
-    on(SEGMENTATION_RENDERED, ({ type }) => {
-      if (type !== 'Surface' || this.isWanted) return;
-      this.isWanted = true;
-      void this.make();
-    });
+    for (const name of [SEGMENTATION_RENDERED, SEGMENTATION_REPRESENTATION_MODIFIED])
+      on(name, ({ type }) => type === 'Surface' && this.begin());
     on(SEGMENTATION_DATA_MODIFIED, () => {
       if (!this.isWanted) return;
       clearTimeout(this.timer);
       this.timer = setTimeout(() => void this.make(), SETTLED);
     });
+    const { segmentationService } = host.services;
+    const { segmentationId } = result;
+    const isShown = segmentationService
+      .getViewportIdsWithSegmentation(segmentationId)
+      .flatMap(id => segmentationService.getSegmentationRepresentations(id, { segmentationId }))
+      .some(({ type }) => type === 'Surface');
+    if (isShown) this.begin();
+  }
+
+  /** Begins with the first pane that shows them: the viewer must not make them as well, after each edit all anew. */
+  private begin(): void {
+    const { segmentation } = this.host.libraries().cornerstoneTools;
+    segmentation.removeSegmentationListener?.(this.result.segmentationId, 'Surface');
+    if (this.isWanted) return;
+    this.isWanted = true;
+    void this.make();
   }
 
   /** Forgets them. */
