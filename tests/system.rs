@@ -1,5 +1,6 @@
 //! Tests of the whole, from outside, in one binary (one link).
 
+mod bench;
 mod cli;
 mod deltas;
 mod download;

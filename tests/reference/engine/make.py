@@ -169,7 +169,8 @@ def our_plan(c):
                              "decoder": [], "convolution_bias": True, "epsilon": 1e-5, "negative_slope": 0.01}}
 
 
-def run(c):
+def asked(c):
+    """The predictor, its plan, and the case as it read and prepared it."""
     plans = PlansManager(nnunet_plan(c, c["name"]))
     config = plans.get_configuration("3d_fullres")
     if c["regions"]:
@@ -193,6 +194,11 @@ def run(c):
     reader = plans.image_reader_writer_class()
     data, properties = reader.read_images(files)
     prepared, _, properties = config.preprocessor_class(verbose=False).run_case_npy(data, None, properties, plans, config, dataset)
+    return predictor, plans, config, reader, data, prepared, properties, folds, matrix
+
+
+def run(c):
+    predictor, plans, config, reader, data, prepared, properties, folds, matrix = asked(c)
     logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(prepared))
     labels = convert(logits, plans, config, predictor.label_manager, properties, num_threads_torch=1, use_cropped_logits_resampling=c["ho"])
     if not c["ho"]:

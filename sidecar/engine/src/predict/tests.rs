@@ -1,6 +1,8 @@
 //! Against the real nnU-Net predictor: `tests/reference/engine/make.py` made the answers and the same images and
 //! networks, so that every stage around the network is compared bit by bit.
 
+mod runner_up;
+
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -19,6 +19,9 @@ const STRUCTURES: usize = 14;
 /// Spacings at which waiting is measured, in millimetres.
 const SPACINGS_MM: [f64; 3] = [3.0, 1.5, 0.7];
 
+/// The same for a glance.
+const GLANCE_MM: [f64; 1] = [5.0];
+
 /// What to correct.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -28,6 +31,9 @@ pub(super) struct Arguments {
     /// Spoil these labels of the folder's images, instead of up to 14 spread over all
     #[arg(long, value_name = "LABEL", value_delimiter = ',')]
     structures: Vec<u8>,
+    /// Only look whether all is well: four structures of a coarse phantom, in seconds
+    #[arg(long, conflicts_with_all = ["data", "structures"])]
+    quick: bool,
     /// Print JSON for scripts
     #[arg(long)]
     json: bool,
@@ -57,7 +63,7 @@ struct SuiteView {
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let progress = context.display.progress();
     interrupt::watch(&progress);
-    let mut suites = vec![phantom()];
+    let mut suites = vec![if arguments.quick { glance() } else { phantom() }];
     if let Some(folder) = &arguments.data {
         suites.extend(found_in(folder, &arguments.structures, &progress)?);
     }
@@ -75,7 +81,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         courses.into_iter().for_each(|(method, courses)| all.entry(method).or_default().extend(courses));
     }
     let methods = all.iter().map(|(method, courses)| (method.name(), Figures::of(courses))).collect();
-    let latency = SPACINGS_MM.into_iter().map(|spacing| trials::latency(spacing, &progress));
+    let spacings: &[f64] = if arguments.quick { &GLANCE_MM } else { &SPACINGS_MM };
+    let latency = spacings.iter().map(|&spacing| trials::latency(spacing, &progress));
     let view = View { methods, suites: views, latency: latency.collect::<Result<_, _>>()? };
     context.display.clear();
     if arguments.json { output::json(&view) } else { print(&view) }
@@ -84,13 +91,19 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 /// The phantom with all kinds of errors.
 fn phantom() -> Suite {
     let (volume, truth) = trials::phantom(3.0);
-    Suite {
-        name: "phantom".to_owned(),
-        image: Arc::new(Image::new(Arc::new(volume), Intensity::Hounsfield)),
-        structures: Suite::structures_of(&truth, STRUCTURES),
-        truth: Arc::new(truth),
-        faults: COMMON.into_iter().chain([Fault::Island, Fault::Missed]).collect(),
-    }
+    let structures = Suite::structures_of(&truth, STRUCTURES);
+    suite(volume, truth, structures, COMMON.into_iter().chain([Fault::Island, Fault::Missed]).collect())
+}
+
+/// A few errors in coarse voxels.
+fn glance() -> Suite {
+    let (volume, truth) = trials::phantom(GLANCE_MM[0]);
+    suite(volume, truth, vec![1, 3, 6, 7], vec![Fault::Cut, Fault::Hole, Fault::Leak])
+}
+
+fn suite(volume: Volume, truth: LabelMap, structures: Vec<u8>, faults: Vec<Fault>) -> Suite {
+    let image = Arc::new(Image::new(Arc::new(volume), Intensity::Hounsfield));
+    Suite { name: "phantom".to_owned(), image, truth: Arc::new(truth), structures, faults }
 }
 
 /// The images of a folder, each with the segmentation of most structures on its grid.

@@ -13,7 +13,7 @@ use super::super::protocol::TABLE;
 use super::super::rendezvous::write_whole;
 use super::super::results::Table;
 use super::super::worker::of_formats;
-use super::desks::{Open, open};
+use super::desks::{Open, image, opened, started};
 use super::orders::{Beginning, START, START_VOLUME};
 
 /// How far corners of two grids may lie apart that are meant to be the same, in voxels: viewers round.
@@ -28,12 +28,8 @@ pub(super) fn begin(folder: &Path, new: &Beginning, progress: &Progress) -> Answ
     };
     check(&table.grid, new)?;
     table.grid = new.grid.clone();
-    let read = read_labels(folder, new, progress)?;
-    if let Some(labels) = &read {
-        let bytes = labels.labels.as_slice().ok_or_else(Refusal::internal)?;
-        write_whole(&folder.join(START), bytes).map_err(spool)?;
-        let _ = fs::remove_file(folder.join(START_VOLUME));
-    }
+    let (image, labels) = rayon::join(|| image(folder, progress), || start(folder, new, progress));
+    let (image, labels) = (image?, labels?);
     let named = new.structures.iter().map(|new| {
         let known = catalogue::segment(&new.name, new.value, new.color);
         let terminology = new.terminology.clone().or(known.terminology);
@@ -46,7 +42,7 @@ pub(super) fn begin(folder: &Path, new: &Beginning, progress: &Progress) -> Answ
         }
         table.name(segment);
     }
-    let mut open = open(folder, table, 0, progress)?;
+    let mut open = opened(folder, table, 0, (image, labels))?;
     let present = (1..=255u8).filter(|&value| open.session.counts()[usize::from(value)] > 0);
     for value in present.collect::<Vec<_>>() {
         if open.table.segment(value).is_none() {
@@ -61,6 +57,17 @@ pub(super) fn begin(folder: &Path, new: &Beginning, progress: &Progress) -> Answ
 /// What a label is called that nobody has named.
 pub(super) fn nameless(value: u8) -> Segment {
     catalogue::segment(&format!("label_{value}"), value, None)
+}
+
+/// The labels to begin with, which are kept.
+fn start(folder: &Path, new: &Beginning, progress: &Progress) -> Answer<LabelMap> {
+    let Some(labels) = read_labels(folder, new, progress)? else {
+        return started(&new.grid, folder);
+    };
+    let bytes = labels.labels.as_slice().ok_or_else(Refusal::internal)?;
+    write_whole(&folder.join(START), bytes).map_err(|error| Refusal::spool(&error))?;
+    let _ = fs::remove_file(folder.join(START_VOLUME));
+    Ok(labels)
 }
 
 /// The labels to begin with, where they are not there yet as a job left them.

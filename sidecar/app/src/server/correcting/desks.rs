@@ -229,16 +229,40 @@ impl Desks {
 
 /// Reads a session from its folder, up to a revision.
 pub(super) fn open(folder: &Path, table: Table, revision: u64, progress: &Progress) -> Answer<Open> {
-    let spool = |error: io::Error| Refusal::spool(&error);
+    let start = || started(&table.grid, folder);
+    let (image, labels) = rayon::join(|| image(folder, progress), start);
+    opened(folder, table, revision, (image?, labels?))
+}
+
+/// Reads a session's image, and looks it over.
+pub(super) fn image(folder: &Path, progress: &Progress) -> Answer<Image> {
     let read = formats::read(&folder.join(IMAGE), &ReadOptions::default(), progress).map_err(of_formats)?;
     let intensity = match read.source.modality() {
         Some("CT") => Intensity::Hounsfield,
         Some(_) => Intensity::Arbitrary,
         None => Intensity::guess(&read.volume),
     };
-    let grid = read.volume.grid.clone();
-    let labels = labels(&grid, &fs::read(folder.join(START)).map_err(spool)?)?;
-    let runner_up = runner_up(folder, &grid)?;
+    Ok(Image::new(Arc::new(read.volume), intensity))
+}
+
+/// The labels that a session began with.
+pub(super) fn started(grid: &Grid, folder: &Path) -> Answer<LabelMap> {
+    labels(grid, &fs::read(folder.join(START)).map_err(|error| Refusal::spool(&error))?)
+}
+
+/// A session of an image and the labels that it began with, up to a revision.
+pub(super) fn opened(
+    folder: &Path,
+    table: Table,
+    revision: u64,
+    (image, mut labels): (Image, LabelMap),
+) -> Answer<Open> {
+    let spool = |error: io::Error| Refusal::spool(&error);
+    // The same but for what text rounds.
+    if labels.grid.size == image.volume().grid.size {
+        labels.grid = image.volume().grid.clone();
+    }
+    let runner_up = runner_up(folder, &labels.grid)?;
     let mut events: Vec<Event> = Vec::new();
     if revision > 0 {
         let journal = BufReader::new(fs::File::open(folder.join(JOURNAL)).map_err(spool)?);
@@ -247,7 +271,6 @@ pub(super) fn open(folder: &Path, table: Table, revision: u64, progress: &Progre
             events.push(event.map_err(|error| Refusal::spool(&error.into()))?);
         }
     }
-    let image = Image::new(Arc::new(read.volume), intensity);
     let session = Session::replay(image, labels, runner_up, events).map_err(|error| work::refusal(&error))?;
     if session.revision() != revision {
         return Err(Refusal::spool(&io::ErrorKind::UnexpectedEof.into()));
