@@ -211,7 +211,7 @@ fn a_server_that_falls_silent_is_left() {
         if request.before == 0 { Answer { hang: true, ..answer.cut(100_000) } } else { answer }
     });
     let place = Place::new();
-    let options = Options { patience: Duration::from_millis(300), ..options() };
+    let options = Options { patience: Duration::from_secs(2), ..options() };
     let source = source(server.url("/model.zip"));
     fetch(&source, &place.target(), &options, "downloading", &Progress::silent()).unwrap();
     assert_eq!(std::fs::read(place.target()).unwrap(), file());
