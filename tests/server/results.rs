@@ -194,3 +194,24 @@ fn a_region_and_a_choice_of_structures_are_kept_to() {
         }
     }
 }
+
+/// Two who asked for the same file at a time wrote it under one name, and one of them found it gone.
+#[test]
+fn many_may_ask_for_the_same_file_at_a_time() {
+    let home = home();
+    let sidecar = Sidecar::start(home.path(), &["--device", "cpu"]);
+    let (voxels, grid) = image("example_ct_sm.nii.gz");
+    let volume = upload(&sidecar, &header(&grid), &voxels);
+    let job = start(&sidecar, &volume, "fastest");
+    assert_eq!(follow(&sidecar, &job, has_ended)["state"], "done");
+    let path = format!("/v1/jobs/{job}/labels?format=seg.nrrd");
+    let replies: Vec<_> = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..8).map(|_| scope.spawn(|| sidecar.get(&path))).collect();
+        asked.into_iter().map(|reply| reply.join().unwrap()).collect()
+    });
+    let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
+    assert_eq!(statuses, [200; 8]);
+    assert!(replies.iter().all(|reply| reply.body == replies[0].body));
+    let left: Vec<_> = std::fs::read_dir(home.path().join("run/spool/jobs").join(&job)).unwrap().collect();
+    assert!(left.len() <= 4, "{left:?}");
+}

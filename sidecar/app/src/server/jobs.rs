@@ -375,7 +375,8 @@ impl Jobs {
         if let Some(job) = waiting {
             job.set(State::Cancelled, Some(cancelled()))?;
         } else if job.view().state.is_final() {
-            lock(&self.jobs).remove(id);
+            // Of two who ask for it at a time one is too late.
+            lock(&self.jobs).remove(id).ok_or_else(|| Refusal::not_found("job"))?;
             fs::remove_dir_all(&job.folder).map_err(|error| Refusal::spool(&error))?;
         } else {
             job.cancel.notify_one();

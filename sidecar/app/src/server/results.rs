@@ -12,6 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::error::{Answer, Code, Refusal};
+use super::id::Id;
 use super::inputs::ChannelSource;
 use super::protocol::{Format, LABELS, ORIGIN, TABLE, Used};
 use super::rendezvous::sync_folder;
@@ -119,7 +120,9 @@ pub(super) fn write_as(
     progress: &Progress,
 ) -> Answer<()> {
     let target = folder.join(format.file());
-    let aside = folder.join(format!("part-{}", format.file()));
+    // Two may ask for the same at a time.
+    let part = Id::new().map_err(|_| Refusal::internal())?;
+    let aside = folder.join(format!("{part}-{}", format.file()));
     match format {
         Format::DicomSeg => {
             let source = origin(folder)?;

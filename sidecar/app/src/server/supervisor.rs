@@ -39,7 +39,8 @@ pub(super) struct Supervisor {
 
 /// A worker that was started.
 struct Running {
-    stdin: ChildStdin,
+    /// Lines for its standard input, which ends with this.
+    orders: mpsc::UnboundedSender<Vec<u8>>,
     conversations: Arc<Conversations>,
     kill: Arc<Notify>,
     last_used: Instant,
@@ -54,6 +55,22 @@ struct Conversations(Mutex<Listeners>);
 impl Conversations {
     fn lock(&self) -> MutexGuard<'_, Listeners> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to listen to what is said about an order; none where the worker is dead.
+    fn listen(&self, number: u64) -> Option<mpsc::UnboundedReceiver<Heard>> {
+        let mut listeners = self.lock();
+        let listeners = listeners.as_mut()?;
+        // Nobody waits for the end of what was stopped, and orders to stop are not answered.
+        listeners.retain(|_, listener| !listener.is_closed());
+        let (sender, words) = mpsc::unbounded_channel();
+        listeners.insert(number, sender);
+        Some(words)
+    }
+
+    /// Whether anybody still listens.
+    fn is_awaited(&self) -> bool {
+        self.lock().as_ref().is_some_and(|listeners| listeners.values().any(|listener| !listener.is_closed()))
     }
 }
 
@@ -120,10 +137,8 @@ impl Supervisor {
                 None => running.insert(start(&self.scratch, self.urgency)?),
             };
             worker.last_used = Instant::now();
-            let (sender, words) = mpsc::unbounded_channel();
-            let heard =
-                worker.conversations.lock().as_mut().map(|listeners| listeners.insert(number, sender));
-            if heard.is_some() && worker.stdin.write_all(&line).await.is_ok() {
+            let words = worker.conversations.listen(number);
+            if let Some(words) = words.filter(|_| worker.orders.send(line.clone()).is_ok()) {
                 return Ok(Conversation { number, words });
             }
             *running = None;
@@ -154,10 +169,8 @@ impl Supervisor {
     /// Ends a worker that nobody has needed for `age`, and with it the memory of its models.
     pub(super) async fn retire(&self, age: Duration) {
         let mut running = self.running.lock().await;
-        let is_idle = |worker: &Running| {
-            let waiting = worker.conversations.lock().as_ref().is_some_and(|listeners| !listeners.is_empty());
-            !waiting && worker.last_used.elapsed() >= age
-        };
+        let is_idle =
+            |worker: &Running| !worker.conversations.is_awaited() && worker.last_used.elapsed() >= age;
         if running.as_ref().is_some_and(is_idle) {
             // Its standard input ends, and so does it.
             *running = None;
@@ -204,8 +217,20 @@ fn start(scratch: &Path, urgency: Urgency) -> Answer<Running> {
     let last_words = tokio::spawn(pass_on_words(stderr));
     let conversations = Arc::new(Conversations(Mutex::new(Some(HashMap::new()))));
     let kill = Arc::new(Notify::new());
+    let (orders, lines) = mpsc::unbounded_channel();
+    tokio::spawn(pass_in(lines, stdin));
     tokio::spawn(listen(child, stdout, last_words, Arc::clone(&conversations), Arc::clone(&kill)));
-    Ok(Running { stdin, conversations, kill, last_used: Instant::now() })
+    Ok(Running { orders, conversations, kill, last_used: Instant::now() })
+}
+
+/// Writes orders down the worker's pipe, each of them whole: whoever gave one may be gone before the pipe has room, and
+/// half a line would spoil the next.
+async fn pass_in(mut lines: mpsc::UnboundedReceiver<Vec<u8>>, mut stdin: ChildStdin) {
+    while let Some(line) = lines.recv().await {
+        if stdin.write_all(&line).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Passes the worker's words on until it is dead, then tells all who wait.
@@ -283,4 +308,24 @@ fn cause(status: ExitStatus) -> String {
         };
     }
     format!("the worker ended unexpectedly ({status})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each order to stop left a listener behind: a worker was never idle after one, and kept its memory for good.
+    #[test]
+    fn nobody_waits_for_an_answer_that_will_not_come() {
+        let conversations = Conversations(Mutex::new(Some(HashMap::new())));
+        let awaited = conversations.listen(1).unwrap();
+        drop(conversations.listen(2));
+        assert!(conversations.is_awaited());
+        drop(awaited);
+        assert!(!conversations.is_awaited());
+        let last = conversations.listen(3);
+        assert_eq!(conversations.lock().as_ref().map(HashMap::len), Some(1));
+        *conversations.lock() = None;
+        assert!(last.is_some() && conversations.listen(4).is_none() && !conversations.is_awaited());
+    }
 }

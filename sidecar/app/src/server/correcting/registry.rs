@@ -48,7 +48,7 @@ pub(super) struct Session {
     /// Held while something changes: one after the other.
     journal: Arc<tokio::sync::Mutex<Journal>>,
     /// Tells of new events.
-    revision: watch::Sender<u64>,
+    revision: Arc<watch::Sender<u64>>,
     touched: Mutex<SystemTime>,
     /// The order of the newest hover.
     pub(super) hover: Looks,
@@ -80,7 +80,7 @@ impl Session {
         Ok(Session {
             folder,
             record,
-            revision: watch::Sender::new(journal.revision()),
+            revision: Arc::new(watch::Sender::new(journal.revision())),
             journal: Arc::new(tokio::sync::Mutex::new(journal)),
             touched: Mutex::new(touched.unwrap_or_else(|_| SystemTime::now())),
             hover: Mutex::default(),
@@ -103,18 +103,18 @@ impl Session {
         *self.revision.borrow()
     }
 
-    /// Writes events down, then tells of them.
+    /// Writes events down, then tells of them, even when whoever asked is gone by then.
     pub(super) async fn append(&self, turn: Turn, events: &[Value]) -> Answer<Turn> {
         let lines = events.iter().map(serde_json::to_vec).collect::<serde_json::Result<Vec<_>>>();
         let lines = lines.map_err(|_| Refusal::internal())?;
-        let turn = super::super::blocking(move || {
+        let revision = Arc::clone(&self.revision);
+        super::super::blocking(move || {
             let mut turn = turn;
             turn.append(&lines).map_err(|error| Refusal::spool(&error))?;
+            revision.send_replace(turn.revision());
             Ok(turn)
-        });
-        let turn = turn.await?;
-        self.revision.send_replace(turn.revision());
-        Ok(turn)
+        })
+        .await
     }
 
     /// Waits until there are events after a revision.
@@ -269,5 +269,32 @@ mod tests {
         assert!(corrections.list(None).is_empty());
         assert!(newer.join(JOURNAL).exists());
         assert!(!begun.exists());
+    }
+
+    /// What had been written for a client that went away meanwhile was told to nobody until the next event.
+    #[tokio::test]
+    async fn events_are_told_when_nobody_waits_for_the_answer() {
+        let home = tempfile::tempdir().unwrap();
+        let record = Record {
+            id: Id::new().unwrap(),
+            key: None,
+            series: None,
+            volume: Id::new().unwrap(),
+            job: None,
+            dims: [1; 3],
+            created: Duration::ZERO,
+        };
+        let session = Session::open(home.path().to_owned(), record).unwrap();
+        let turn = session.turn().await;
+        let events = [Value::Null];
+        let mut append = Box::pin(session.append(turn, &events));
+        std::future::poll_fn(|context| {
+            drop(append.as_mut().poll(context));
+            std::task::Poll::Ready(())
+        })
+        .await;
+        drop(append);
+        let turn = session.turn().await;
+        assert_eq!((turn.revision(), session.revision()), (1, 1));
     }
 }
