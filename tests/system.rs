@@ -1,6 +1,7 @@
 //! Tests of the whole, from outside, in one binary (one link).
 
 mod bench;
+mod channels;
 mod cli;
 mod deltas;
 mod download;

@@ -1,15 +1,12 @@
 //! Jobs of several images: the labels of the command line, refusals that name what is wanted, and a record of each image.
 
-use std::path::Path;
-
-use formats::ReadOptions;
-use imaging::{Grid, LabelMap, Progress, Volume};
+use imaging::{Grid, LabelMap, Volume};
 use serde_json::{Value, json};
 
 use super::{follow, has_ended, refused, uploads};
-use crate::support::channels::{brain, grid, home, other_grid, write};
+use crate::support::channels::{brain, command_line, grid, home, other_grid, study, write};
+use crate::support::dicom;
 use crate::support::sidecar::Sidecar;
-use crate::support::{dicom, program};
 
 /// Uploads a volume as an MR image; its id.
 fn upload(sidecar: &Sidecar, volume: &Volume, more: &Value) -> String {
@@ -31,17 +28,6 @@ fn done(sidecar: &Sidecar, job: &Value) -> (Vec<u8>, Value) {
     assert_eq!(last["state"], "done", "{last}");
     let table = sidecar.get(&format!("/v1/jobs/{id}/segmentation")).json();
     (sidecar.get(&format!("/v1/jobs/{id}/labels")).body, table)
-}
-
-/// The labels of the command line, and what it says.
-pub(super) fn command_line(home: &Path, arguments: &[&str]) -> (LabelMap, String) {
-    let output = home.join("expected.seg.nrrd");
-    let output_text = output.display().to_string();
-    let fixed = ["segment", "-o", &output_text, "--ml", "--task", "stroke", "-d", "cpu"];
-    let ran = program::run(home, &[&fixed[..], arguments].concat());
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    let read = formats::read_segmentation(&output, &ReadOptions::default(), &Progress::silent()).unwrap();
-    (read.labels, ran.stderr)
 }
 
 fn bytes(labels: &LabelMap) -> Vec<u8> {
@@ -214,43 +200,6 @@ fn every_image_of_a_job_is_kept_counted_and_remembered() {
     let group = json!({ "id": "image", "label": "", "b_value": null });
     let channel = |name: &str, volume: &str| json!({ "name": name, "volume": volume, "group": group });
     assert_eq!(view["channels"], json!([channel("DWI", &dwi), channel("ADC", &adc)]), "{view}");
-}
-
-/// Slices of the made-up brain, whose grid is that of the DICOM writer; `more` is what the series is called.
-fn slices(is_adc: bool, more: &dicom::Slice) -> Vec<Vec<u8>> {
-    let b = more.b.unwrap_or(1000.0);
-    let slice = |k: usize| {
-        let uid = format!("{}.{b}.{k}", more.series);
-        let place = |at: usize| [(at % dicom::SIDE) as f64, (at / dicom::SIDE) as f64, k as f64];
-        let [x, y, z] = more.origin.map(f64::from);
-        let value = |at: usize| {
-            let [i, j, k] = place(at);
-            let level = crate::support::channels::value(is_adc, [x + 2.0 * i, y + 2.0 * j, z + 5.0 * k]);
-            // Diffusion weighting darkens everything.
-            (f64::from(level.max(0.0)) * if b < 1.0 { 2.0 } else { 1.0 }) as u16
-        };
-        dicom::Slice { k, uid, ..more.clone() }.file(value)
-    };
-    (0..8).map(slice).collect()
-}
-
-/// A diffusion series with b 0 and 1000, and the ADC map made of it.
-pub(super) fn study() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
-    let of = |b: f64| dicom::Slice {
-        b: Some(b),
-        patient: "7",
-        description: "ep2d_diff_trace",
-        ..dicom::Slice::at(0)
-    };
-    let adc = dicom::Slice {
-        series: "1.2.826.18",
-        patient: "7",
-        description: "ep2d_diff_ADC",
-        image_type: "DERIVED\\PRIMARY\\DIFFUSION\\ADC",
-        ..dicom::Slice::at(0)
-    };
-    let dwi = [0.0, 1000.0].into_iter().flat_map(|b| slices(false, &of(b))).collect();
-    (dwi, slices(true, &adc))
 }
 
 #[test]

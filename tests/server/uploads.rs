@@ -32,7 +32,7 @@ pub(super) fn multipart(files: &[Vec<u8>]) -> Vec<u8> {
     body
 }
 
-pub(super) fn zipped(files: &[Vec<u8>]) -> Vec<u8> {
+pub fn zipped(files: &[Vec<u8>]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (index, file) in files.iter().enumerate() {
         writer.start_file(format!("{index}.dcm"), zip::write::SimpleFileOptions::default()).unwrap();

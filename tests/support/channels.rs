@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use formats::{Sample, Source};
-use imaging::{Grid, Progress, Volume};
+use formats::{ReadOptions, Sample, Source};
+use imaging::{Grid, LabelMap, Progress, Volume};
 use ndarray::Array3;
 use serde_json::json;
 
-use super::program;
+use super::{dicom, program};
 use crate::cli::reference;
 
 /// A home with the task `stroke`, whose card names two thresholds.
@@ -100,4 +100,52 @@ pub fn write(path: &Path, volume: &Volume) -> String {
     let source = Source::Memory { modality: None };
     formats::write_volume(path, volume, Sample::F32, &source, &Progress::silent()).unwrap();
     path.display().to_string()
+}
+
+/// The labels of the command line, and what it says.
+pub fn command_line(home: &Path, arguments: &[&str]) -> (LabelMap, String) {
+    let output = home.join("expected.seg.nrrd");
+    let output_text = output.display().to_string();
+    let fixed = ["segment", "-o", &output_text, "--ml", "--task", "stroke", "-d", "cpu"];
+    let ran = program::run(home, &[&fixed[..], arguments].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let read = formats::read_segmentation(&output, &ReadOptions::default(), &Progress::silent()).unwrap();
+    (read.labels, ran.stderr)
+}
+
+/// Slices of the made-up brain, whose grid is that of the DICOM writer; `more` is what the series is called.
+pub fn slices(is_adc: bool, more: &dicom::Slice) -> Vec<Vec<u8>> {
+    let b = more.b.unwrap_or(1000.0);
+    let slice = |k: usize| {
+        let uid = format!("{}.{b}.{k}", more.series);
+        let place = |at: usize| [(at % dicom::SIDE) as f64, (at / dicom::SIDE) as f64, k as f64];
+        let [x, y, z] = more.origin.map(f64::from);
+        let level = |at: usize| {
+            let [i, j, k] = place(at);
+            let bright = value(is_adc, [x + 2.0 * i, y + 2.0 * j, z + 5.0 * k]);
+            // Diffusion weighting darkens everything.
+            (f64::from(bright.max(0.0)) * if b < 1.0 { 2.0 } else { 1.0 }) as u16
+        };
+        dicom::Slice { k, uid, ..more.clone() }.file(level)
+    };
+    (0..8).map(slice).collect()
+}
+
+/// A diffusion series with b 0 and 1000, and the ADC map made of it.
+pub fn study() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let of = |b: f64| dicom::Slice {
+        b: Some(b),
+        patient: "7",
+        description: "ep2d_diff_trace",
+        ..dicom::Slice::at(0)
+    };
+    let adc = dicom::Slice {
+        series: "1.2.826.18",
+        patient: "7",
+        description: "ep2d_diff_ADC",
+        image_type: "DERIVED\\PRIMARY\\DIFFUSION\\ADC",
+        ..dicom::Slice::at(0)
+    };
+    let dwi = [0.0, 1000.0].into_iter().flat_map(|b| slices(false, &of(b))).collect();
+    (dwi, slices(true, &adc))
 }

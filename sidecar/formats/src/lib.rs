@@ -7,7 +7,7 @@
 //! * [`nifti`]: NIfTI-1 and NIfTI-2, plain or gzip. The only place that knows RAS.
 //! * [`nrrd`]: `.nrrd` volumes and Slicer's `.seg.nrrd`.
 //! * [`dicom`]: series in, segmentations and contours out.
-//! * [`read_groups`]: every image of an upload, such as those of a diffusion series.
+//! * [`list_series`]: the DICOM series in one place. [`read_groups`]: every image of an upload, such as those of a diffusion series.
 //! * [`gzip`], [`zip`], [`multipart`], [`png`]: containers.
 //!
 //! Nothing here panics on bad bytes, or allocates far more than a good file of that length would need. What is
@@ -33,7 +33,7 @@ mod write;
 
 pub use error::{Choice, Error, Result, Warning};
 pub use groups::{Container, Group, Groups, read_groups};
-pub use read::{read, read_bytes, read_header, read_segmentation};
+pub use read::{list_series, read, read_bytes, read_header, read_segmentation};
 pub use samples::Sample;
 pub use source::{Format, Image, Info, Limits, ReadOptions, Source};
 pub use write::{write_segmentation, write_volume};

@@ -83,6 +83,19 @@ pub fn read_header(path: &Path, options: &ReadOptions, progress: &Progress) -> R
     }
 }
 
+/// What DICOM series lie at `path`, a folder, a file or a zip archive, by rising series number.
+///
+/// # Errors
+///
+/// As [`read`]; nothing that is not DICOM holds series.
+pub fn list_series(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<Vec<dicom::Summary>> {
+    if !path.is_dir() && matches!(format(&Stream::open(path)?)?, Format::Zip) {
+        let entries = zip::entries(path, &options.limits, progress)?;
+        return Ok(dicom::list_files(entries, &dicom_options(options), progress)?);
+    }
+    Ok(dicom::list_series(path, &dicom_options(options), progress)?)
+}
+
 /// The format of the bytes that a stream begins with.
 pub(crate) fn format(stream: &Stream<'_>) -> Result<Format> {
     let head = stream.head();

@@ -25,7 +25,7 @@ mod tests;
 mod told;
 mod warning;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use imaging::{Progress, Volume};
@@ -86,6 +86,10 @@ pub struct Summary {
     pub slices: usize,
     /// Rows and columns of the first of them.
     pub matrix: Option<[usize; 2]>,
+    /// Image Type of its slices, as stored: `DERIVED\\PRIMARY\\DIFFUSION\\ADC`.
+    pub image_types: BTreeSet<String>,
+    /// Whether some slices have a b-value above 0.
+    pub is_weighted: bool,
 }
 
 /// Reads the one series below `path`, a folder (with its subfolders) or a single file.
@@ -181,9 +185,20 @@ fn summaries(found: &files::Found) -> Vec<Summary> {
             description: object.series_description.clone(),
             slices: 0,
             matrix: None,
+            image_types: BTreeSet::new(),
+            is_weighted: false,
         });
         if let Ok((stored, image)) = &object.slices {
             summary.slices += image.slices.iter().filter(|slice| !slice.localizer).count();
+            for (property, value) in image.slices.iter().flat_map(|slice| &slice.properties) {
+                match property {
+                    Property::ImageType => drop(summary.image_types.insert(value.clone())),
+                    Property::DiffusionBValue => {
+                        summary.is_weighted |= value.parse::<f64>().is_ok_and(|b| b > 0.0);
+                    }
+                    _ => {}
+                }
+            }
             summary.matrix = summary.matrix.or(Some([stored.storage.rows, stored.storage.columns]));
         }
     }

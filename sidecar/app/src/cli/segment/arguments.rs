@@ -105,7 +105,8 @@ pub(in crate::cli) struct Arguments {
     /// order
     #[arg(long, value_name = "NAME=PATH", help_heading = "Input")]
     pub(super) channel: Vec<String>,
-    /// Decide what the image leaves open; the error of an ambiguous image lists the choices
+    /// Decide what the image leaves open, `ADC:KEY=VALUE` that of a channel; the error of an ambiguous image lists the
+    /// choices
     #[arg(long, value_name = "KEY=VALUE", help_heading = "Input")]
     pub(super) choose: Vec<String>,
 

@@ -4,15 +4,15 @@ mod arguments;
 mod channels;
 mod place;
 mod report;
+mod series;
 mod statistics;
 mod task;
 mod write;
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use engine::{Engine, SegmentOptions, Upsampling};
-use formats::{Image, ReadOptions};
+use formats::Image;
 
 use super::{Context, device, tasks};
 use crate::{Error, Result, interrupt, staging};
@@ -50,25 +50,29 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 
     let progress = context.display.progress();
     interrupt::watch(&progress);
-    let reading_options = read_options(arguments)?;
-    let image = formats::read(input, &reading_options, &progress)?;
+    let given = channels::Given::of(arguments, input, &progress, context)?;
+    let image = given.input(wish.task())?;
     let reading = began.elapsed().as_secs_f64();
-    for warning in &image.warnings {
-        context.display.warning(&warning.message);
-    }
     place.fits(&image)?;
     let task = task::decide(&wish, &image, &options, arguments.force, &store, context)?;
     if let Some(asked) = &arguments.operating_point {
         options.threshold = Some(crate::channels::threshold(asked, &task, &store)?);
     }
-    let images = channels::read(&image, &task, arguments, &reading_options, &progress, context)?;
+    let (images, channels) = given.read(&image, &task)?;
     let runtime = device::open(&runtime, context)?;
     let engine = Engine::new(store, runtime);
     let outcome = engine.segment_channels(&images, &task, &options, &progress)?;
     for warning in &outcome.provenance.warnings {
         context.display.warning(warning);
     }
-    let result = write::Result { arguments, place: &place, image: &image, task: &task, outcome: &outcome };
+    let result = write::Result {
+        arguments,
+        place: &place,
+        image: &image,
+        channels: &channels,
+        task: &task,
+        outcome: &outcome,
+    };
     result.write(&report::Surroundings { began, reading, runtime: engine.runtime() }, &progress, context)
 }
 
@@ -93,21 +97,6 @@ fn options(arguments: &Arguments, context: &Context) -> Result<SegmentOptions> {
         remove_small_mm3: arguments.remove_small_blobs,
         ..SegmentOptions::default()
     })
-}
-
-/// How the image is read: the choices that the user has made.
-fn read_options(arguments: &Arguments) -> Result<ReadOptions> {
-    let mut resolve = BTreeMap::new();
-    for choice in &arguments.choose {
-        let Some((key, value)) = choice.split_once('=') else {
-            return Err(Error::usage(
-                format!("`--choose {choice}` is not of the form KEY=VALUE"),
-                "the error of an ambiguous image lists the choices",
-            ));
-        };
-        resolve.insert(key.to_owned(), value.to_owned());
-    }
-    Ok(ReadOptions { resolve, ..ReadOptions::default() })
 }
 
 /// `CT`, `MR`, or nothing where the file does not say.

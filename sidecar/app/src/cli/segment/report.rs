@@ -7,6 +7,7 @@ use engine::{ModelUsed, Runtime, RuntimeInfo, SegmentOptions};
 use imaging::Segment;
 use serde::Serialize;
 
+use super::channels::Channel;
 use super::write;
 
 /// What is known outside the engine.
@@ -32,6 +33,8 @@ pub(super) struct Report<'a> {
     /// Name, trainer and SHA-256 of every model that ran.
     models: &'a [ModelUsed],
     input: Input<'a>,
+    /// The images of all channels of the task, in its order.
+    channels: Vec<ChannelUsed<'a>>,
     classes: Vec<Class<'a>>,
     /// Seconds of each stage, in order.
     timings: Vec<Timing>,
@@ -51,6 +54,17 @@ struct Input<'a> {
     spacing_mm: [f64; 3],
     /// Rows of the affine from `[i, j, k, 1]` to LPS+ millimetres.
     matrix_lps: [[f64; 4]; 4],
+}
+
+/// An image of a task.
+#[derive(Debug, Serialize)]
+struct ChannelUsed<'a> {
+    name: &'a str,
+    path: &'a Path,
+    /// Series Instance UID, of DICOM.
+    series: Option<&'a str>,
+    /// Whether it lay on another grid than the first image.
+    resampled: bool,
 }
 
 /// A structure.
@@ -106,6 +120,7 @@ impl<'a> Report<'a> {
                 spacing_mm: grid.spacing(),
                 matrix_lps: grid.matrix(),
             },
+            channels: result.channels.iter().map(channel).collect(),
             classes: segmentation.segments.iter().map(class).collect(),
             timings: timings.collect(),
             runtime_seconds: milliseconds(surroundings.began.elapsed().as_secs_f64()),
@@ -113,6 +128,11 @@ impl<'a> Report<'a> {
             warnings: read.chain(provenance.warnings.iter().cloned()).chain(fallbacks).collect(),
         }
     }
+}
+
+fn channel(channel: &Channel) -> ChannelUsed<'_> {
+    let Channel { name, path, series, resampled } = channel;
+    ChannelUsed { name, path, series: series.as_deref(), resampled: *resampled }
 }
 
 /// Seconds, to the millisecond.

@@ -22,6 +22,11 @@ pub(super) struct Wish {
 }
 
 impl Wish {
+    /// The task that was asked for.
+    pub(super) fn task(&self) -> Option<&Task> {
+        self.task.as_ref()
+    }
+
     /// Reads the wish and refuses, before anything is read, what can never be fulfilled.
     pub(super) fn of(arguments: &Arguments, store: &ModelStore, context: &Context) -> Result<Wish> {
         let id = arguments.task.as_ref().or(context.settings.task.as_ref());

@@ -10,6 +10,7 @@ use preview::PreviewOptions;
 use serde::Serialize;
 
 use super::arguments::{Arguments, OutputType};
+use super::channels::Channel;
 use super::place::Place;
 use super::report::{Report, Surroundings};
 use super::statistics::Table;
@@ -22,6 +23,7 @@ pub(super) struct Result<'a> {
     pub(super) arguments: &'a Arguments,
     pub(super) place: &'a Place,
     pub(super) image: &'a Image,
+    pub(super) channels: &'a [Channel],
     pub(super) task: &'a Task,
     pub(super) outcome: &'a Outcome,
 }
