@@ -144,7 +144,7 @@ export type CorrectionSubject = {
 /** A viewer's masking. */
 export type Editable = {
   /** The lowest and the highest intensity of a voxel that may change; any when left out. */
-  intensity?: [number, number] | null;
+  intensity?: number[] | null;
   /** Labels that may give voxels, 0 is background; all when left out. The structure itself may always. */
   labels?: number[] | null;
 };
