@@ -122,8 +122,10 @@ impl fmt::Display for Warning {
             }
             Warning::LocalizerDropped { count } => write!(f, "{count} localizer images were left out"),
             Warning::DuplicateDropped { count } => write!(f, "{count} slices present twice were taken once"),
-            Warning::Selected { property, .. } => {
-                write!(f, "one of several images was taken, by its {property}")
+            Warning::Selected { property, value } => {
+                write!(f, "one of several images was taken, by its {property}")?;
+                // A number says nothing of the patient; text might.
+                value.0.parse::<f64>().map_or(Ok(()), |number| write!(f, ": {number}"))
             }
             Warning::Gap { missing, usual_mm } => {
                 write!(f, "{missing} slices are missing from a stack of {usual_mm:.2} mm; interpolated there")
