@@ -169,7 +169,8 @@ impl Surfaces {
     pub fn surface_dice(&self, tolerance_mm: f64) -> Option<f64> {
         let area = self.truth.area + self.prediction.area;
         let near = self.truth.area_within(tolerance_mm) + self.prediction.area_within(tolerance_mm);
-        (area > 0.0).then(|| near / area)
+        // Nothing near is 0, not the -0 that Rust's sum over nothing gives.
+        (area > 0.0).then(|| near / area + 0.0)
     }
 }
 
@@ -217,6 +218,7 @@ mod tests {
         let empty = Array3::from_elem((12, 12, 24), false);
         let missed = Surfaces::between(cube(1).view(), empty.view(), &grid);
         assert_eq!((missed.hd95_mm(), missed.assd_mm(), missed.surface_dice(3.0)), (None, None, Some(0.0)));
+        assert_eq!(missed.surface_dice(3.0).map(|dice| dice.to_string()).as_deref(), Some("0"));
         assert_eq!(Surfaces::between(empty.view(), empty.view(), &grid).surface_dice(3.0), None);
     }
 }

@@ -1,15 +1,16 @@
 //! A stroke put into a normal brain.
 //!
-//! A voxel gets the share `w` of it that the warped lesion fills, by sampling it finely, and the mean relative increase
-//! over it: thick slices and borders come out as a scanner would average them, S = N (1 + mean increase). Nothing is
-//! added outside the lesion, outside the brain, or in cerebrospinal fluid.
+//! A voxel gets the share of it that voxels of the donor's lesion fill, by sampling it finely, times their mean relative
+//! increase: thick slices and borders come out as a scanner would average them, S = N (1 + gain * share * increase).
+//! The label is ordered by the smoother share of the interpolated lesion. Nothing is added outside the lesion, outside
+//! the brain, or in cerebrospinal fluid.
 
 use imaging::{Components, Connectivity, LabelMap, Volume};
 use ndarray::Array3;
 use serde::Serialize;
 
 use crate::brain::{Brain, brain_mask};
-use crate::donor::contrast;
+use crate::contrast::{Contrast, over_rest, sums};
 use crate::warp::warp;
 use crate::{Affine, Donor, Error, Rejection, Result, Variation};
 
@@ -19,6 +20,8 @@ pub const LEAST_KEPT: f64 = 0.8;
 const LEAST_PEAK: f64 = 0.3;
 /// ADC of cerebrospinal fluid and above, in mm²/s.
 const FLUID: f64 = 2.0e-3;
+/// The increase is not made stronger by more than this factor, nor weaker by more than its inverse.
+const MOST_GAIN: f64 = 2.0;
 
 /// A brain without a stroke.
 #[derive(Debug, Clone)]
@@ -100,6 +103,18 @@ pub struct Placement<'a> {
     pub variation: Variation,
 }
 
+impl Placement<'_> {
+    /// From the normal brain's world to the donor's stroke as it was, the bend left out.
+    pub(crate) fn to_donor(&self) -> Affine {
+        self.variation.back(self.donor.centre, self.donor.brain.centre).after(&self.map)
+    }
+
+    /// The donor's volume times the Jacobian.
+    pub(crate) fn expected_mm3(&self) -> f64 {
+        self.donor.facts.lesion_ml * 1000.0 / self.to_donor().determinant().abs()
+    }
+}
+
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Quality {
@@ -111,16 +126,21 @@ pub struct Quality {
     pub label_ml: f64,
     /// Share of the warped lesion that fell where a lesion can be.
     pub kept: f64,
-    /// Mean signal in the lesion over the rest of the brain, in the donor (the first of two).
-    pub donor_contrast: f64,
-    /// The same in the synthetic case.
-    pub contrast: f64,
-    /// The same of ADC.
+    /// Volume of a voxel.
+    pub voxel_ml: f64,
+    /// How the lesion stands out in its donors, at the strength that was drawn.
+    pub donor_contrast: Contrast,
+    /// How it stands out in the synthetic case.
+    pub contrast: Contrast,
+    /// Mean ADC in the lesion over the rest of the brain.
     pub adc_contrast: Option<f64>,
     /// Mean relative increase in the donor's lesion, times the change of its strength.
     pub donor_increase: f64,
-    /// Mean relative increase in the label, over the normal image: what thick slices leave of it.
+    /// Mean relative increase in the label, over the normal image.
     pub increase: f64,
+    /// The factor that the increase was given so that the lesion stands out from the brain round about as its donor's
+    /// did.
+    pub gain: f64,
     /// Share of a voxel from which it belongs to the label.
     pub threshold: f64,
 }
@@ -173,40 +193,65 @@ pub fn compose(normal: &Normal, placements: &[Placement<'_>]) -> Result<Syntheti
     let voxel_ml = normal.dwi.grid.determinant().abs() / 1000.0;
     let wanted = whole.expected_mm3 / 1000.0 / voxel_ml * kept;
     let (label, threshold) = label(&whole.share, wanted.round().max(1.0) as usize);
-    let added = |volume: &Volume, increase: &Array3<f32>| {
-        let mut made = volume.clone();
-        ndarray::Zip::from(&mut made.voxels).and(increase).and(&whole.share).for_each(
-            |value, &increase, &share| {
-                if share > 0.0 {
-                    *value *= 1.0 + increase;
-                }
-            },
-        );
-        made
-    };
-    let dwi = added(&normal.dwi, &whole.increase);
-    let adc =
-        normal.adc.as_ref().zip(whole.adc_increase.as_ref()).map(|(adc, increase)| added(adc, increase));
+    let label_ml = label.iter().filter(|&&inside| inside).count() as f64 * voxel_ml;
+    let label = LabelMap { grid: normal.dwi.grid.clone(), labels: label.mapv(u8::from) };
+    let donors = placements
+        .iter()
+        .map(|one| (one.donor.facts.contrast.at_strength(one.variation.amplitude), one.expected_mm3()));
+    let wanted = Contrast::mean(donors);
+    let gain = gain(normal, &whole, &label, &wanted)?;
+    whole.increase.mapv_inplace(|increase| (f64::from(increase) * gain) as f32);
+    let dwi = added(&normal.dwi, &whole.increase, &whole.share);
+    let adc = normal.adc.as_ref().zip(whole.adc_increase.as_ref());
+    let adc = adc.map(|(adc, increase)| added(adc, increase, &whole.share));
     let quality = Quality {
         donor_ml: placements.iter().map(|one| one.donor.facts.lesion_ml).sum(),
         expected_ml: whole.expected_mm3 / 1000.0,
-        label_ml: label.iter().filter(|&&inside| inside).count() as f64 * voxel_ml,
+        label_ml,
         kept,
-        donor_contrast: placements.first().map_or(f64::NAN, |one| one.donor.facts.contrast),
-        contrast: contrast(&dwi.voxels, &label, &normal.brain.mask),
-        adc_contrast: adc.as_ref().map(|adc| contrast(&adc.voxels, &label, &normal.brain.mask)),
+        voxel_ml,
+        donor_contrast: wanted,
+        contrast: Contrast::of(&dwi, &label, &normal.brain.mask),
+        adc_contrast: adc.as_ref().map(|adc| over_rest(adc, &label, &normal.brain.mask)),
         donor_increase: placements
             .first()
             .map_or(f64::NAN, |one| one.donor.facts.increase[0] * one.variation.amplitude),
         increase: mean_inside(&whole.increase, &label),
+        gain,
         threshold,
     };
-    let label = LabelMap { grid: normal.dwi.grid.clone(), labels: label.mapv(u8::from) };
     Ok(Synthetic { dwi, adc, label, quality })
 }
 
-fn mean_inside(values: &Array3<f32>, label: &Array3<bool>) -> f64 {
-    let inside = values.iter().zip(label).filter(|(_, label)| **label);
+/// The image with the lesion in it.
+fn added(volume: &Volume, increase: &Array3<f32>, share: &Array3<f32>) -> Volume {
+    let mut made = volume.clone();
+    ndarray::Zip::from(&mut made.voxels).and(increase).and(share).for_each(|value, &increase, &share| {
+        if share > 0.0 {
+            *value *= 1.0 + increase;
+        }
+    });
+    made
+}
+
+/// The factor of the increase with which the lesion stands out from the brain round about as it should. The increase
+/// holds the tissue under the donor's lesion too, and voxels that the lesion fills in part dilute it: by their mean
+/// alone it would come out too strong in bright tissue, and too weak in thick slices.
+fn gain(normal: &Normal, whole: &Warped, label: &LabelMap, wanted: &Contrast) -> Result<f64, Rejection> {
+    let (found, without) = sums(&normal.dwi, label, &normal.brain.mask);
+    let voxels = normal.dwi.voxels.iter().zip(&whole.increase).zip(&label.labels);
+    let inside = voxels.filter(|(_, label)| **label == 1);
+    let rise: f64 = inside.map(|((value, increase), _)| f64::from(*value) * f64::from(*increase)).sum();
+    let factor = (wanted.surroundings * without - found) / rise;
+    // Not within bounds, too, when it is no number.
+    if !(1.0 / MOST_GAIN..=MOST_GAIN).contains(&factor) {
+        return Err(Rejection::Strength { factor, most: MOST_GAIN });
+    }
+    Ok(factor)
+}
+
+fn mean_inside(values: &Array3<f32>, label: &LabelMap) -> f64 {
+    let inside = values.iter().zip(&label.labels).filter(|(_, label)| **label == 1);
     let (sum, count) =
         inside.fold((0.0, 0.0), |(sum, count), (value, _)| (sum + f64::from(*value), count + 1.0));
     sum / f64::max(count, 1.0)

@@ -4,21 +4,18 @@
 //! whose full text we have not had: the increase is signal over baseline less one, and the baseline is what the voxel
 //! would be without the stroke.
 
-use imaging::{Beyond, IndexBox, LabelMap, Volume, dilate, gaussian};
+use imaging::{Beyond, IndexBox, LabelMap, Volume, gaussian};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use crate::brain::{Brain, brain_mask};
+use crate::contrast::{Contrast, halo, over_rest, surroundings};
 use crate::register::register;
 use crate::sample;
 use crate::{Affine, Error, Result};
 
-/// Smoothing of the surroundings in millimetres.
-const SURROUNDINGS_MM: f64 = 8.0;
 /// Smoothing of the mirrored side in millimetres.
 const MIRRORED_MM: f64 = 3.0;
-/// Voxels round the lesion that say nothing about the baseline.
-const HALO: usize = 2;
 /// Least and greatest relative increase that is believed.
 const CLIP: [f64; 2] = [-0.5, 5.0];
 
@@ -74,9 +71,9 @@ pub struct Donor {
 pub struct DonorFacts {
     /// Volume of the lesion.
     pub lesion_ml: f64,
-    /// Mean signal in the lesion over that in the rest of the brain.
-    pub contrast: f64,
-    /// The same for ADC.
+    /// How the lesion stands out.
+    pub contrast: Contrast,
+    /// Mean ADC in the lesion over that in the rest of the brain.
     pub adc_contrast: Option<f64>,
     /// Mean relative increase, its 5th and its 95th percentile.
     pub increase: [f64; 3],
@@ -102,8 +99,7 @@ impl Donor {
         }
         // Infarcts are brain, also where a threshold takes them for something else.
         let mask = ndarray::Zip::from(&mask).and(&lesion).map_collect(|&brain, &lesion| brain || lesion);
-        let halo = dilate(&lesion, HALO);
-        let healthy = ndarray::Zip::from(&mask).and(&halo).map_collect(|&brain, &halo| brain && !halo);
+        let (halo, healthy) = halo(&lesion, &mask);
         let brain = Brain::of(mask, &case.dwi);
         let mut expected = surroundings(&case.dwi, &healthy);
         let filled = fill(&case.dwi, &halo, &brain, &expected);
@@ -148,25 +144,6 @@ fn checked_lesion(case: &StrokeCase) -> Result<Array3<bool>> {
         1 => Ok(case.lesion.labels.mapv(|label| label == 1)),
         _ => Err(Error::NotBinary { found }),
     }
-}
-
-/// The mean of healthy brain round each voxel, by a Gaussian that knows what is missing.
-fn surroundings(volume: &Volume, healthy: &Array3<bool>) -> Array3<f32> {
-    let [i, j, k] = volume.grid.spacing().map(|mm| SURROUNDINGS_MM / mm);
-    let smooth = |values: Array3<f32>| gaussian(values.view(), [k, j, i], Beyond::Constant(0.0));
-    let values = ndarray::Zip::from(&volume.voxels).and(healthy);
-    let sums = smooth(values.map_collect(|&value, &healthy| if healthy { value } else { 0.0 }));
-    let weights = smooth(healthy.mapv(|healthy| f32::from(u8::from(healthy))));
-    let (total, count) = volume
-        .voxels
-        .iter()
-        .zip(healthy)
-        .filter(|(_, healthy)| **healthy)
-        .fold((0.0, 0.0), |(total, count), (value, _)| (total + f64::from(*value), count + 1.0));
-    let overall = (total / f64::max(count, 1.0)) as f32;
-    ndarray::Zip::from(&sums)
-        .and(&weights)
-        .map_collect(|&sum, &weight| if weight > 1e-3 { sum / weight } else { overall })
 }
 
 /// The image with the lesion and its halo, as far as it is brain, replaced by the baseline.
@@ -230,18 +207,6 @@ fn relative(volume: &Volume, expected: &Array3<f32>, lesion: &Array3<bool>) -> A
     })
 }
 
-/// Mean inside the lesion over mean in the rest of the brain.
-pub(crate) fn contrast(values: &Array3<f32>, lesion: &Array3<bool>, brain: &Array3<bool>) -> f64 {
-    let (mut inside, mut rest) = ((0.0, 0.0), (0.0, 0.0));
-    for ((&value, &lesion), &brain) in values.iter().zip(lesion).zip(brain) {
-        let side = if lesion { &mut inside } else { &mut rest };
-        if lesion || brain {
-            *side = (side.0 + f64::from(value), side.1 + 1.0);
-        }
-    }
-    (inside.0 / f64::max(inside.1, 1.0)) / (rest.0 / f64::max(rest.1, 1.0))
-}
-
 fn facts(case: &StrokeCase, lesion: &Array3<bool>, brain: &Brain, increase: &Array3<f32>) -> DonorFacts {
     let mut inside: Vec<f32> =
         increase.iter().zip(lesion).filter(|(_, lesion)| **lesion).map(|(&value, _)| value).collect();
@@ -250,8 +215,8 @@ fn facts(case: &StrokeCase, lesion: &Array3<bool>, brain: &Brain, increase: &Arr
     let mean = inside.iter().map(|&value| f64::from(value)).sum::<f64>() / inside.len() as f64;
     DonorFacts {
         lesion_ml: inside.len() as f64 * case.dwi.grid.determinant().abs() / 1000.0,
-        contrast: contrast(&case.dwi.voxels, lesion, &brain.mask),
-        adc_contrast: case.adc.as_ref().map(|adc| contrast(&adc.voxels, lesion, &brain.mask)),
+        contrast: Contrast::of(&case.dwi, &case.lesion, &brain.mask),
+        adc_contrast: case.adc.as_ref().map(|adc| over_rest(adc, &case.lesion, &brain.mask)),
         increase: [mean, f64::from(at(0.05).unwrap_or(0.0)), f64::from(at(0.95).unwrap_or(0.0))],
     }
 }

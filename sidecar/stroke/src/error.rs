@@ -79,6 +79,38 @@ pub enum Rejection {
         /// What was expected.
         least: f64,
     },
+    /// The label is not as large as the lesion.
+    #[error(
+        "the label has {label_ml:.2} mL, the donor's lesion would have {expected_ml:.2} mL there: the rest falls out of \
+         the brain or into fluid"
+    )]
+    Volume {
+        /// Volume of the label.
+        label_ml: f64,
+        /// The donor's times the Jacobian of the map.
+        expected_ml: f64,
+    },
+    /// The lesion does not stand out as it did.
+    #[error("the lesion is {found:.2} times as bright as {against}, in the donor it is {expected:.2} times")]
+    Contrast {
+        /// What it was held against.
+        against: &'static str,
+        /// In the synthetic case.
+        found: f64,
+        /// In the donor, at the strength that was drawn.
+        expected: f64,
+    },
+    /// The lesion would have to be made much stronger or weaker.
+    #[error(
+        "the signal's increase would need a factor of {factor:.2} for the lesion to stand out as in its donor, {most} at \
+         most was expected"
+    )]
+    Strength {
+        /// The factor.
+        factor: f64,
+        /// The greatest; the least is its inverse.
+        most: f64,
+    },
     /// Nothing is left of the lesion.
     #[error("the lesion is smaller than half a voxel")]
     Vanished,

@@ -4,7 +4,8 @@
 //!
 //! * [`Donor`]: a stroke taken out of its patient, as relative signal increase over a [`Baseline`].
 //! * [`register`]: an affine map by mutual information; [`read_transform`]: one that another program made.
-//! * [`Normal`], [`Placement`], [`compose`]: the stroke in a normal brain, with its label and [`Quality`].
+//! * [`Normal`], [`Placement`], [`compose`]: the stroke in a normal brain, with its label and [`Quality`], which [`Limits`]
+//!   judge.
 //! * [`Variation`], [`Draw`]: many from one, by seed.
 //! * [`tile`]: a picture of it. [`trial`]: registration put to the test.
 //!
@@ -16,6 +17,7 @@
 mod affine;
 mod brain;
 mod compose;
+mod contrast;
 mod donor;
 mod error;
 mod histogram;
@@ -31,6 +33,7 @@ mod warp;
 pub use affine::Affine;
 pub use brain::{Brain, brain_mask};
 pub use compose::{LEAST_KEPT, Normal, Placement, Quality, Synthetic, compose};
+pub use contrast::{Contrast, Limits};
 pub use donor::{Baseline, Donor, DonorFacts, StrokeCase};
 pub use error::{Error, Rejection, Result};
 pub use plan::Draw;

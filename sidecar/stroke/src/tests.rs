@@ -74,9 +74,20 @@ fn the_increase_is_taken_out_and_put_in_again() {
     let placement = Placement { donor: &donor, map: found.map, variation: Variation::none() };
     let made = compose(&normal, std::slice::from_ref(&placement)).unwrap();
     let quality = &made.quality;
-    assert!((quality.contrast / quality.donor_contrast - 1.0).abs() < 0.1, "{quality:?}");
-    assert!((quality.label_ml / quality.expected_ml - 1.0).abs() < 0.05, "{quality:?}");
-    assert!((quality.increase / quality.donor_increase - 1.0).abs() < 0.15, "{quality:?}");
+    assert_eq!(Limits::default().judge(quality), Ok(()), "{quality:?}");
+    // Half as strong is not as its donor was, and neither is half as large.
+    let mut weak = quality.clone();
+    weak.contrast = weak.contrast.at_strength(0.5);
+    let judged = Limits::default().judge(&weak);
+    assert!(matches!(judged, Err(Rejection::Contrast { .. })), "{judged:?}");
+    assert_eq!(Limits { contrast: 1.0, volume: 0.05 }.judge(&weak), Ok(()));
+    let small = Quality { label_ml: 0.5 * quality.label_ml, ..quality.clone() };
+    let judged = Limits::default().judge(&small);
+    assert!(matches!(judged, Err(Rejection::Volume { .. })), "{judged:?}");
+    // The phantom's stroke is 80 % brighter, which the surroundings' baseline alone does not see.
+    assert!((quality.increase - 0.8).abs() < 0.05, "{quality:?}");
+    let (near, donor_near) = (quality.contrast.surroundings, quality.donor_contrast.surroundings);
+    assert!((near / donor_near - 1.0).abs() < 0.01, "{quality:?}");
     assert!(quality.adc_contrast.unwrap() < 0.75, "{quality:?}");
     // Nothing changes where no lesion comes.
     let changed = ndarray::Zip::from(&made.dwi.voxels).and(&normal.dwi.voxels).map_collect(|a, b| a != b);

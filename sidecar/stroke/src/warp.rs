@@ -12,9 +12,9 @@ const MOST_SAMPLES: usize = 6;
 
 /// Samples a placement finely; where two meet, the one that fills more of the voxel stays.
 pub(crate) fn warp(normal: &Normal, placement: &Placement<'_>, whole: &mut Warped) {
-    let Placement { donor, map, variation } = placement;
-    let to_donor = variation.back(donor.centre, donor.brain.centre).after(map);
-    whole.expected_mm3 += donor.facts.lesion_ml * 1000.0 / to_donor.determinant().abs();
+    let Placement { donor, variation, .. } = placement;
+    let to_donor = placement.to_donor();
+    whole.expected_mm3 += placement.expected_mm3();
     let Some(from_donor) = to_donor.inverse() else { return };
     let way = Way::new(&normal.dwi.grid, &donor.index.after(&to_donor), donor.spacing, variation);
     let lesion = Lesion::of(&donor.lesion);
@@ -29,24 +29,28 @@ pub(crate) fn warp(normal: &Normal, placement: &Placement<'_>, whole: &mut Warpe
                     continue;
                 }
                 way.sines(voxel, &mut sines);
-                let (mut share, mut increase, mut adc) = (0.0, 0.0, 0.0);
+                let (mut share, mut hit, mut increase, mut adc) = (0.0, 0.0, 0.0, 0.0);
                 for one in &way.samples {
                     let index = way.index(middle, &sines, one);
                     let Some(filled) = sample::value(donor.lesion.view(), index).filter(|&x| x > 0.0) else {
                         continue;
                     };
                     share += filled;
+                    let nearest = index.map(f64::round);
+                    hit += sample::value(donor.lesion.view(), nearest).unwrap_or(0.0);
                     increase += sample::value(donor.increase.view(), index).unwrap_or(0.0);
                     if let (Some(of_donor), true) = (&donor.adc_increase, whole.adc_increase.is_some()) {
                         adc += sample::value(of_donor.view(), index).unwrap_or(0.0);
                     }
                 }
-                let share = (share / samples) as f32;
-                if share > whole.share[[k, j, i]] {
-                    whole.share[[k, j, i]] = share;
-                    whole.increase[[k, j, i]] = (variation.amplitude * increase / samples) as f32;
+                let filled = (share / samples) as f32;
+                if filled > whole.share[[k, j, i]] {
+                    // The donor's voxels are averages already: interpolating their edges would dilute them once more.
+                    let by = hit / samples / share;
+                    whole.share[[k, j, i]] = filled;
+                    whole.increase[[k, j, i]] = (variation.amplitude * increase * by) as f32;
                     if let Some(whole) = &mut whole.adc_increase {
-                        whole[[k, j, i]] = (adc / samples) as f32;
+                        whole[[k, j, i]] = (adc * by) as f32;
                     }
                 }
             }

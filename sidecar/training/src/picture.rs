@@ -55,8 +55,13 @@ pub struct Point {
     pub old: f64,
     /// 95 % interval of the difference, where there are enough cases.
     pub interval: Option<[f64; 2]>,
-    /// Seconds of correction per case, where they were recorded.
+    /// Millilitres per case that are missing or too many, by the corrected labels: of the new model, and of the old.
+    pub wrong_ml: [f64; 2],
+    /// Seconds of correction per case from what the old model found, where they were recorded.
     pub seconds: Option<f64>,
+    /// Seconds per case that the new model would have saved: by how much less there is to correct, at the pace of each
+    /// case. An estimate; negative where there is more to correct.
+    pub saved: Option<f64>,
 }
 
 /// The learning curve as a page: Dice on the next cases by the number of corrected ones, and seconds per case.
@@ -81,26 +86,40 @@ pub fn learning_curve(points: &[Point], title: &str, notes: &str) -> String {
         "Mean Dice on the next cases, which no model had seen; bars: 95 % interval of the difference",
         plot(&dice, "corrected cases", "Dice"),
     )];
-    let seconds = line("seconds", &|point| point.seconds);
-    if !seconds.points.is_empty() {
-        plots.push(("Seconds of correction per case", plot(&[seconds], "corrected cases", "s")));
+    let recorded = line("before", &|point| point.seconds);
+    if !recorded.points.is_empty() {
+        let after = line("trained on", &|point| Some(point.seconds? - point.saved?));
+        let caption = "Seconds of correction per case: as recorded, and estimated from what the new model leaves to correct";
+        plots.push((caption, plot(&[after, recorded], "corrected cases", "s")));
     }
-    let mut rows =
-        String::from("<tr><th>corrected<th>n<th>before<th>trained on<th>difference<th>95 % interval</tr>");
+    page(title, &plots, &format!("<table>{}</table><p>{}</p>", rounds(points), escaped(notes)))
+}
+
+/// The numbers of each round.
+fn rounds(points: &[Point]) -> String {
+    let mut rows = String::from(
+        "<tr><th>corrected<th>n<th>before<th>trained on<th>difference<th>95 % interval<th>wrong before, mL<th>wrong after, mL\
+         <th>seconds<th>saved</tr>",
+    );
+    let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
     for point in points {
         let interval =
             point.interval.map_or_else(|| "-".to_owned(), |[low, high]| format!("{low:+.4} to {high:+.4}"));
         let _ = write!(
             rows,
-            "<tr><td>{}<td>{}<td>{:.4}<td>{:.4}<td>{:+.4}<td>{interval}</tr>",
+            "<tr><td>{}<td>{}<td>{:.4}<td>{:.4}<td>{:+.4}<td>{interval}<td>{:.1}<td>{:.1}<td>{}<td>{}</tr>",
             point.cases,
             point.n,
             point.old,
             point.new,
-            point.new - point.old
+            point.new - point.old,
+            point.wrong_ml[1],
+            point.wrong_ml[0],
+            shown(point.seconds),
+            shown(point.saved)
         );
     }
-    page(title, &plots, &format!("<table>{rows}</table><p>{}</p>", escaped(notes)))
+    rows
 }
 
 fn table(epochs: &[Epoch]) -> String {
@@ -296,10 +315,22 @@ mod tests {
 
     #[test]
     fn a_learning_curve_shows_both_models_and_the_interval() {
-        let point = |cases, new, interval| Point { cases, n: 4, new, old: 0.7, interval, seconds: None };
-        let points = [point(4, 0.71, None), point(8, 0.75, Some([0.01, 0.08]))];
+        let point = |cases, new, interval, seconds: Option<f64>| Point {
+            cases,
+            n: 4,
+            new,
+            old: 0.7,
+            interval,
+            wrong_ml: [3.0, 4.0],
+            seconds,
+            saved: seconds.map(|seconds| seconds / 4.0),
+        };
+        let points = [point(4, 0.71, None, None), point(8, 0.75, Some([0.01, 0.08]), None)];
         let page = learning_curve(&points, "mine", "");
         assert_eq!((page.matches("<svg").count(), page.matches("<circle").count()), (1, 4));
         assert!(page.contains("+0.0500") && page.contains("+0.0100 to +0.0800"), "{page}");
+        let page = learning_curve(&[point(4, 0.71, None, Some(60.0))], "mine", "");
+        assert_eq!((page.matches("<svg").count(), page.matches("<circle").count()), (2, 4));
+        assert!(page.contains("<td>60<td>15</tr>"), "{page}");
     }
 }

@@ -112,6 +112,9 @@ fn what_was_accepted_becomes_a_data_set() {
     assert_eq!(volume.voxels, patient.voxels);
     let lines = std::fs::read_to_string(folder.join("corrections.jsonl")).unwrap();
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let order: Vec<&Value> = lines.iter().map(|line| &line["case"]).collect();
+    let (one, two) = (case(&first), case(&second));
+    assert_eq!(order, [&one, &one, &two, &two], "in the order in which they were corrected");
     let line =
         lines.iter().find(|line| line["case"] == case(&first) && line["structure"] == "liver").unwrap();
     assert_eq!((lines.len(), &line["status"], &line["clicks"]), (4, &json!("accepted"), &json!(1)));

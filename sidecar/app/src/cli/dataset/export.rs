@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use correction::{Delta, Status};
 use formats::{Sample, Source};
@@ -45,17 +46,20 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let progress = context.display.progress();
     interrupt::watch(&progress);
-    let mut cases: Vec<(PathBuf, BTreeSet<String>)> = Vec::new();
+    let mut cases: Vec<Found> = Vec::new();
     let folders = stored::folders(&context.home)?;
     for (done, folder) in folders.iter().enumerate() {
         progress.step("reading sessions", done as u64, folders.len() as u64)?;
-        let accepted = accepted(&stored::read(folder, &progress)?);
+        let stored = stored::read(folder, &progress)?;
+        let accepted = accepted(&stored);
         if !accepted.is_empty() {
-            cases.push((folder.clone(), accepted));
+            cases.push(Found { began: stored.created, folder: folder.clone(), accepted });
         }
     }
+    // In the order in which they were corrected: who learns from them in turn sees them as they came.
+    cases.sort_by(|a, b| (a.began, &a.folder).cmp(&(b.began, &b.folder)));
     let structures = structures(arguments, &cases)?;
-    cases.retain(|(_, accepted)| structures.iter().any(|name| accepted.contains(name)));
+    cases.retain(|case| structures.iter().any(|name| case.accepted.contains(name)));
     if cases.is_empty() {
         return Err(Error::refused(
             "no structure of any session is accepted",
@@ -72,13 +76,20 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         std::fs::create_dir_all(&folder).map_err(|error| Error::write(&folder, error))?;
     }
     let mut set = Set { arguments, structures, folder, ignored: false, lines: Vec::new(), folds: Vec::new() };
-    for (done, (case, _)) in cases.iter().enumerate() {
+    for (done, case) in cases.iter().enumerate() {
         progress.step("writing cases", done as u64, cases.len() as u64)?;
-        set.add(&stored::read(case, &progress)?, &progress)?;
+        set.add(&stored::read(&case.folder, &progress)?, &progress)?;
     }
     set.finish()?;
     context.display.clear();
     output::line(&set.folder.display().to_string())
+}
+
+/// A session with something accepted.
+struct Found {
+    began: Duration,
+    folder: PathBuf,
+    accepted: BTreeSet<String>,
 }
 
 /// Names of the structures that were found right.
@@ -88,8 +99,8 @@ fn accepted(stored: &Stored) -> BTreeSet<String> {
 }
 
 /// The structures of the data set, in the order of their names: label 1 is the first.
-fn structures(arguments: &Arguments, cases: &[(PathBuf, BTreeSet<String>)]) -> Result<Vec<String>> {
-    let all: BTreeSet<String> = cases.iter().flat_map(|(_, accepted)| accepted.iter().cloned()).collect();
+fn structures(arguments: &Arguments, cases: &[Found]) -> Result<Vec<String>> {
+    let all: BTreeSet<String> = cases.iter().flat_map(|case| case.accepted.iter().cloned()).collect();
     if let Some(name) = arguments.structure.iter().find(|name| !all.contains(*name)) {
         let known: Vec<&str> = all.iter().map(String::as_str).collect();
         return Err(Error::refused(
@@ -205,7 +216,7 @@ impl Set<'_> {
             "dice_of_automatic": dice,
             "voxel_ml": session.labels().grid.determinant().abs() / 1000.0,
             "revision": session.revision(),
-            "created": stored.created,
+            "created": stored.created.as_secs(),
             "models": stored.provenance["models"],
             "version": stored.provenance["version"],
         })

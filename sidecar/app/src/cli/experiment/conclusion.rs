@@ -11,8 +11,10 @@ use crate::{Error, Result, table};
 /// Below this a difference is called shown, after Holm's correction.
 const LEVEL: f64 = 0.05;
 
-/// Dice of every test case that holds a lesion: by group, database and case, the mean over seeds.
-type Groups = BTreeMap<String, BTreeMap<String, BTreeMap<String, f64>>>;
+/// Dice of every test case that holds a lesion: by group, database and case, of each seed.
+type Groups = BTreeMap<String, BTreeMap<String, Cases>>;
+/// By case, of each seed.
+type Cases = BTreeMap<String, BTreeMap<String, f64>>;
 
 /// Reads the report's cases and writes `conclusion.md` beside; the text is the answer.
 pub(super) fn write(report: &Path, databases: &[(String, u16); 4], seeds: &[u64]) -> Result<String> {
@@ -35,24 +37,20 @@ pub(super) fn write(report: &Path, databases: &[(String, u16); 4], seeds: &[u64]
 
 /// The rows of a report by group (and all together), database and case.
 fn grouped(rows: &[BTreeMap<String, String>], names: &[&str]) -> Groups {
-    let mut sums: BTreeMap<(String, String, String), (f64, f64)> = BTreeMap::new();
+    let mut groups = Groups::new();
     for row in rows {
         let get = |key: &str| row.get(key).cloned().unwrap_or_default();
         let number = |key: &str| get(key).parse::<f64>().ok();
         let rater = get("rater");
-        let Some((database, _)) = rater.rsplit_once("_seed") else { continue };
+        let Some((database, seed)) = rater.rsplit_once("_seed") else { continue };
         let (Some(dice), Some(truth)) = (number("dice"), number("truth_ml")) else { continue };
         if truth <= 0.0 || !names.contains(&database) {
             continue;
         }
         for group in [Some("all test cases".to_owned()), row.get("group").cloned()].into_iter().flatten() {
-            let sum = sums.entry((group, database.to_owned(), get("case"))).or_default();
-            *sum = (sum.0 + dice, sum.1 + 1.0);
+            let cases = groups.entry(group).or_default().entry(database.to_owned()).or_default();
+            cases.entry(get("case")).or_default().insert(seed.to_owned(), dice);
         }
-    }
-    let mut groups = Groups::new();
-    for ((group, database, case), (sum, count)) in sums {
-        groups.entry(group).or_default().entry(database).or_default().insert(case, sum / count);
     }
     // A single group is the same as all.
     if groups.len() == 2 {
@@ -65,6 +63,21 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
+/// Of each case the mean over seeds.
+fn over_seeds(cases: &Cases) -> BTreeMap<&str, f64> {
+    let of = |seeds: &BTreeMap<String, f64>| mean(&seeds.values().copied().collect::<Vec<_>>());
+    cases.iter().map(|(case, seeds)| (case.as_str(), of(seeds))).collect()
+}
+
+/// Of each seed the mean over cases: how much chance alone moves the result.
+fn of_each_seed(cases: &Cases) -> String {
+    let mut seeds: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for (seed, dice) in cases.values().flatten() {
+        seeds.entry(seed).or_default().push(*dice);
+    }
+    seeds.values().map(|values| format!("{:.3}", mean(values))).collect::<Vec<_>>().join(", ")
+}
+
 fn interval(values: &[f64]) -> String {
     let numbered: Vec<(usize, f64)> = values.iter().copied().enumerate().collect();
     bootstrap_mean(&numbered)
@@ -72,21 +85,29 @@ fn interval(values: &[f64]) -> String {
 }
 
 /// One group of cases: means, differences, and what they support.
-fn section(text: &mut String, group: &str, found: &BTreeMap<String, BTreeMap<String, f64>>, names: &[&str]) {
+fn section(text: &mut String, group: &str, found: &BTreeMap<String, Cases>, names: &[&str]) {
     let n = found.values().map(BTreeMap::len).max().unwrap_or(0);
     let _ = write!(
         text,
-        "\n## {group} (n = {n})\n\n| database | n | mean Dice | 95 % interval |\n|---|--:|--:|---|\n"
+        "\n## {group} (n = {n})\n\n| database | n | mean Dice | 95 % interval | of each seed |\n|---|--:|--:|---|---|\n"
     );
+    let means: BTreeMap<&str, BTreeMap<&str, f64>> =
+        found.iter().map(|(name, cases)| (name.as_str(), over_seeds(cases))).collect();
     for name in names {
-        let values: Vec<f64> = found.get(*name).into_iter().flat_map(BTreeMap::values).copied().collect();
-        let _ =
-            writeln!(text, "| {name} | {} | {:.3} | {} |", values.len(), mean(&values), interval(&values));
+        let values: Vec<f64> = means.get(name).into_iter().flat_map(BTreeMap::values).copied().collect();
+        let _ = writeln!(
+            text,
+            "| {name} | {} | {:.3} | {} | {} |",
+            values.len(),
+            mean(&values),
+            interval(&values),
+            found.get(*name).map(of_each_seed).unwrap_or_default()
+        );
     }
     let mut pairs = Vec::new();
     for (at, one) in names.iter().enumerate() {
         for other in &names[at + 1..] {
-            let (Some(one_cases), Some(other_cases)) = (found.get(*one), found.get(*other)) else { continue };
+            let (Some(one_cases), Some(other_cases)) = (means.get(one), means.get(other)) else { continue };
             let differences: Vec<f64> =
                 one_cases.iter().filter_map(|(case, dice)| Some(other_cases.get(case)? - dice)).collect();
             let p = wilcoxon(&differences);
@@ -169,7 +190,7 @@ mod tests {
         std::fs::write(folder.path().join("cases.csv"), csv).unwrap();
         let databases = ["C", "S4", "CS4", "CS12"].map(|name| (name.to_owned(), 501));
         let text = write(folder.path(), &databases, &[1, 2]).unwrap();
-        assert!(text.contains("| C | 9 | 0.419 |"), "{text}");
+        assert!(text.contains("| C | 9 | 0.419 |") && text.contains("| 0.414, 0.424 |"), "{text}");
         assert!(text.contains("## real (n = 1)") && text.contains("## phantom (n = 8)"), "{text}");
         assert!(text.contains("on these 9 cases"), "{text}");
         assert!(text.contains("CS12 was better than C"), "{text}");

@@ -18,7 +18,7 @@ use super::shelf::Shelf;
 use crate::Result;
 
 /// Draws for a case before it is given up.
-const ATTEMPTS: u64 = 10;
+const ATTEMPTS: u64 = 20;
 /// Bytes of normals that are kept.
 const NORMALS: usize = 128 << 20;
 /// Bytes of maps between pairs that are kept.
@@ -122,8 +122,10 @@ impl<'a> Maker<'a> {
             quality: None,
             rejected: Vec::new(),
         };
-        for attempt in 0..ATTEMPTS {
-            let (seed, vary) = (self.recipe.seed, !self.recipe.plain);
+        let (seed, vary) = (self.recipe.seed, !self.recipe.plain);
+        // As they are, each stroke comes into a brain in one way only.
+        let most = if vary { ATTEMPTS } else { ATTEMPTS.min(self.donors.len() as u64) };
+        for attempt in 0..most {
             let draw = Draw::of(seed, case, attempt, self.donors.len(), self.normals.len(), vary);
             match self.made(&draw, which, normal)? {
                 Ok((made, registration)) => {
@@ -160,7 +162,8 @@ impl<'a> Maker<'a> {
             variation: Variation::clone(variation),
         });
         let placements: Vec<Placement<'_>> = placement.collect();
-        let made = compose(normal, &placements);
+        let made = compose(normal, &placements)
+            .and_then(|made| self.recipe.limits.judge(&made.quality).map(|()| made));
         Ok(made.map(|made| (made, drawn.into_iter().map(|(_, found, _)| found).collect())))
     }
 

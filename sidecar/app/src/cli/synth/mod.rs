@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use imaging::Progress;
-use stroke::{Baseline, Synthetic};
+use stroke::{Baseline, Limits, Synthetic};
 
 use self::making::Maker;
 use self::recipe::Recipe;
@@ -71,6 +71,12 @@ pub(super) struct Arguments {
     /// What a voxel would be without the stroke
     #[arg(long, value_enum, default_value_t = Side::Surroundings)]
     baseline: Side,
+    /// A draw is rejected when the lesion's contrast to the brain is further from its donor's than this share
+    #[arg(long, value_name = "SHARE", default_value_t = Limits::default().contrast)]
+    contrast_tolerance: f64,
+    /// A draw is rejected when its label is further from the donor's volume times the Jacobian than this share
+    #[arg(long, value_name = "SHARE", default_value_t = Limits::default().volume)]
+    volume_tolerance: f64,
     /// Make the cases of the montage only, and write `synth.json` as a recipe for the others: a training makes them
     /// when it wants them
     #[arg(long, requires = "manifest")]
@@ -80,7 +86,7 @@ pub(super) struct Arguments {
     #[arg(
         long,
         value_name = "JSON",
-        conflicts_with_all = ["manifest", "donor", "count", "seed", "plain", "baseline", "montage"],
+        conflicts_with_all = ["manifest", "donor", "count", "seed", "plain", "baseline", "montage", "contrast_tolerance", "volume_tolerance"],
         hide_short_help = true
     )]
     recipe: Option<PathBuf>,
@@ -155,6 +161,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 fn make(study: &Study, arguments: &Arguments, progress: &Progress) -> Result<Made> {
     let mut recipe = Recipe::new(arguments.seed, arguments.count, arguments.plain, arguments.baseline());
     (recipe.on_the_fly, recipe.map_given) = (arguments.on_the_fly, study.transform.is_some());
+    recipe.limits = Limits { contrast: arguments.contrast_tolerance, volume: arguments.volume_tolerance };
     recipe.sources.clone_from(&study.sources);
     (recipe.donors, recipe.normals) = cohort::gather(study, arguments, progress)?;
     let folders = ["images", "labels"].map(|folder| arguments.output.join(folder));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use formats::ReadOptions;
 use imaging::{LabelMap, Progress, Volume};
 use serde::{Deserialize, Serialize};
-use stroke::{Affine, Baseline, Donor, DonorFacts, Normal, StrokeCase};
+use stroke::{Affine, Baseline, Donor, DonorFacts, Limits, Normal, StrokeCase};
 
 use crate::manifest::{Entry, hash};
 use crate::{Error, Result};
@@ -19,6 +19,7 @@ pub(super) struct Recipe {
     pub(super) count: u64,
     pub(super) plain: bool,
     pub(super) baseline: Baseline,
+    pub(super) limits: Limits,
     /// Whether all but the first cases are left to the training that asks for them.
     pub(super) on_the_fly: bool,
     /// Whether the user gave the map; then no other is tried.
@@ -78,6 +79,7 @@ impl Recipe {
             count,
             plain,
             baseline,
+            limits: Limits::default(),
             on_the_fly: false,
             map_given: false,
             sources: Vec::new(),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use imaging::Progress;
-use stroke::Tile;
+use stroke::{Rejection, Tile};
 
 use super::making::Record;
 use super::recipe::Recipe;
@@ -14,6 +14,8 @@ use crate::{Error, Result};
 
 /// Tiles side by side.
 const COLUMNS: usize = 2;
+/// Cases that were given up are told one by one up to so many; `cases.jsonl` has all.
+const MOST_TOLD: usize = 5;
 /// Pixels between tiles.
 const GAP: usize = 6;
 
@@ -55,8 +57,8 @@ pub(super) fn write(made: &mut Made, output: &Path, progress: &Progress) -> Resu
 /// One line per case.
 fn quality(records: &[Record]) -> String {
     let mut text = String::from(
-        "name,normal,donors,brain_dice,donor_ml,expected_ml,label_ml,kept,donor_contrast,contrast,adc_contrast,\
-         donor_increase,increase,threshold,rejected_draws,given_up\n",
+        "name,normal,donors,brain_dice,donor_ml,expected_ml,label_ml,kept,donor_contrast,contrast,\
+         donor_contrast_near,contrast_near,adc_contrast,donor_increase,increase,gain,threshold,rejected_draws,given_up\n",
     );
     for record in records {
         let dice = record.registration.iter().map(|found| found.dice).fold(f64::INFINITY, f64::min);
@@ -66,19 +68,22 @@ fn quality(records: &[Record]) -> String {
                 let adc = found.adc_contrast.map_or_else(String::new, |adc| format!("{adc:.4}"));
                 let _ = write!(
                     text,
-                    "{dice:.4},{:.4},{:.4},{:.4},{:.4},{:.4},{:.4},{adc},{:.4},{:.4},{:.3}",
+                    "{dice:.4},{:.4},{:.4},{:.4},{:.4},{:.4},{:.4},{:.4},{:.4},{adc},{:.4},{:.4},{:.4},{:.3}",
                     found.donor_ml,
                     found.expected_ml,
                     found.label_ml,
                     found.kept,
-                    found.donor_contrast,
-                    found.contrast,
+                    found.donor_contrast.rest,
+                    found.contrast.rest,
+                    found.donor_contrast.surroundings,
+                    found.contrast.surroundings,
                     found.donor_increase,
                     found.increase,
+                    found.gain,
                     found.threshold
                 );
             }
-            None => text.push_str(",,,,,,,,,,"),
+            None => text.push_str(",,,,,,,,,,,,,"),
         }
         let _ = writeln!(text, ",{},{}", record.rejected.len(), u8::from(record.quality.is_none()));
     }
@@ -117,12 +122,35 @@ pub(super) fn tell(made: &Made, seconds: f64, context: &Context) {
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
     };
-    let draws: usize = made.records.iter().map(|record| record.rejected.len()).sum();
     context.display.note(&format!(
-        "{} cases in {seconds:.1} s; contrast over the donor's {:.3}, label over expected volume {:.3} (medians); {draws} \
-         draws rejected",
+        "{} cases in {seconds:.1} s; contrast over the donor's {:.3}, label over expected volume {:.3} (medians)",
         found.len(),
-        median(&|quality| quality.contrast / quality.donor_contrast),
+        median(&|quality| quality.contrast.rest / quality.donor_contrast.rest),
         median(&|quality| quality.label_ml / quality.expected_ml),
     ));
+    rejections(made, context);
+}
+
+/// Tells what was rejected, and why.
+fn rejections(made: &Made, context: &Context) {
+    let rejected: Vec<&Rejection> = made.records.iter().flat_map(|record| &record.rejected).collect();
+    if let Some(last) = rejected.last() {
+        let count = |which: &dyn Fn(&Rejection) -> bool| rejected.iter().filter(|one| which(one)).count();
+        let contrast = count(&|one| matches!(one, Rejection::Contrast { .. } | Rejection::Strength { .. }));
+        let volume = count(&|one| matches!(one, Rejection::Volume { .. } | Rejection::Outside { .. }));
+        context.display.note(&format!(
+            "{} draws were rejected and drawn again: {contrast} for their contrast, {volume} for their volume, {} for \
+             other reasons; the last: {last}",
+            rejected.len(),
+            rejected.len() - contrast - volume,
+        ));
+    }
+    for record in made.records.iter().filter(|record| record.quality.is_none()).take(MOST_TOLD) {
+        let why = record.rejected.last().map(ToString::to_string).unwrap_or_default();
+        let draws = record.rejected.len();
+        context.display.warning(&format!(
+            "`{}` was given up; {draws} draws were rejected, the last: {why}",
+            record.name
+        ));
+    }
 }

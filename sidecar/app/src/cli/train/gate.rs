@@ -19,11 +19,16 @@ const MARGIN: f64 = 0.005;
 /// A case that neither model had seen, scored by both.
 #[derive(Debug, Clone)]
 struct Scored {
+    case: String,
     /// Mean Dice of the model that was trained on, and of the one before.
     new: f64,
     old: f64,
     /// New minus old, by label.
     by_label: BTreeMap<u8, f64>,
+    /// Millilitres that are missing or too many, of the new model and of the one before.
+    wrong_ml: [f64; 2],
+    /// Seconds of correction, where they were recorded from what the model before had found.
+    seconds: Option<f64>,
 }
 
 /// Trains in rounds of `batch` cases; installs the last model if it passes.
@@ -33,7 +38,8 @@ pub(super) fn prequential(
     progress: &Progress,
     context: &Context,
 ) -> Result<String> {
-    let (order, seconds) = order(plan);
+    let old_id = plan.train.from.clone().unwrap_or_default();
+    let (order, seconds) = order(plan, &old_id);
     let rounds = order.len().checked_sub(1).map_or(0, |most| most / batch.max(1));
     if rounds == 0 {
         return Err(Error::refused(
@@ -42,7 +48,6 @@ pub(super) fn prequential(
         ));
     }
     let splits = splits(&order, batch, rounds);
-    let old_id = plan.train.from.clone().unwrap_or_default();
     let old = Runner::new(context.store(), &old_id, plan.dataset, context)?;
     let (mut points, mut all): (Vec<Point>, Vec<Scored>) = (Vec::new(), Vec::new());
     for round in 0..rounds {
@@ -52,15 +57,22 @@ pub(super) fn prequential(
         let store = finish::import(&trained, progress)?;
         let new = finish::runner(&store, plan, context)?;
         let next = &order[(round + 1) * batch..((round + 2) * batch).min(order.len())];
-        let scored = score(plan, next, &new, &old, progress)?;
-        let spent: Vec<f64> = next.iter().filter_map(|case| seconds.get(case)).copied().collect();
-        points.push(point((round + 1) * batch, &scored, &spent));
+        let mut scored = score(plan, next, &new, &old, progress)?;
+        scored.iter_mut().for_each(|one| one.seconds = seconds.get(&one.case).copied());
+        points.push(point((round + 1) * batch, &scored));
         all.extend(scored);
         draw(plan, &points, &old_id)?;
         let Some(point) = points.last() else { continue };
         context.display.note(&format!(
-            "after {} corrected cases: mean Dice {:.4} on the next {} (`{old_id}`: {:.4})",
-            point.cases, point.new, point.n, point.old
+            "after {} corrected cases: mean Dice {:.4} on the next {} (`{old_id}`: {:.4}); {:.1} mL a case to correct \
+             ({:.1}){}",
+            point.cases,
+            point.new,
+            point.n,
+            point.old,
+            point.wrong_ml[0],
+            point.wrong_ml[1],
+            effort(point)
         ));
     }
     let result = gate(plan, &all);
@@ -78,9 +90,9 @@ pub(super) fn prequential(
     finish::finish(&last, &trained, Some(result), progress, context)
 }
 
-/// The cases in the order in which they were corrected, and the seconds that each took, by `corrections.jsonl`; by
-/// name where there is none.
-fn order(plan: &Plan<'_>) -> (Vec<String>, BTreeMap<String, f64>) {
+/// The cases in the order in which they were corrected, by `corrections.jsonl`, and by name where there is none; and the
+/// seconds that each took, where model `old` had found what was corrected.
+fn order(plan: &Plan<'_>, old: &str) -> (Vec<String>, BTreeMap<String, f64>) {
     let path = plan.dataset.folder().join("corrections.jsonl");
     let (mut order, mut seconds) = (Vec::new(), BTreeMap::new());
     for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
@@ -93,7 +105,10 @@ fn order(plan: &Plan<'_>) -> (Vec<String>, BTreeMap<String, f64>) {
         if !order.iter().any(|one| one == case) {
             order.push(case.to_owned());
         }
-        if let Some(spent) = value["seconds"].as_f64() {
+        // Seconds tell of the model that found what was corrected.
+        let models = value["models"].as_array();
+        let by_old = models.is_some_and(|models| models.iter().any(|model| model["id"] == old));
+        if let Some(spent) = value["seconds"].as_f64().filter(|_| by_old) {
             *seconds.entry(case.to_owned()).or_insert(0.0) += spent;
         }
     }
@@ -140,13 +155,26 @@ fn score(
     for (done, case) in cases.iter().enumerate() {
         progress.step("measuring on the next cases", done as u64, cases.len() as u64)?;
         let truth = cases::read(&dataset.truth(case, "Tr"))?;
-        let dice = |runner: &Runner| -> Result<_> {
+        let voxel_ml = truth.grid.determinant().abs() / 1000.0;
+        let measure = |runner: &Runner| -> Result<_> {
             let found = runner.segment(&dataset.images(case, "Tr"), None, progress)?.map;
-            Ok(cases::dice(&cases::overlaps(&truth, &found, dataset.ignore)?, &known))
+            let overlaps = cases::overlaps(&truth, &found, dataset.ignore)?;
+            let wrong = |overlap: &evaluation::Overlap| overlap.truth + overlap.prediction - 2 * overlap.both;
+            let of_known = overlaps.iter().filter(|(label, _)| known.contains(label));
+            let wrong: u64 = of_known.map(|(_, overlap)| wrong(overlap)).sum();
+            Ok((cases::dice(&overlaps, &known), wrong as f64 * voxel_ml))
         };
-        if let (Some((new, by_new)), Some((old, by_old))) = (dice(new)?, dice(old)?) {
+        let ((new, new_ml), (old, old_ml)) = (measure(new)?, measure(old)?);
+        if let (Some((new, by_new)), Some((old, by_old))) = (new, old) {
             let difference = |(label, dice): (u8, f64)| Some((label, dice - by_old.get(&label)?));
-            scored.push(Scored { new, old, by_label: by_new.into_iter().filter_map(difference).collect() });
+            scored.push(Scored {
+                case: case.clone(),
+                new,
+                old,
+                by_label: by_new.into_iter().filter_map(difference).collect(),
+                wrong_ml: [new_ml, old_ml],
+                seconds: None,
+            });
         }
     }
     Ok(scored)
@@ -161,14 +189,29 @@ fn interval(differences: impl Iterator<Item = f64>) -> Option<[f64; 2]> {
     evaluation::bootstrap_mean(&differences.enumerate().collect::<Vec<_>>())
 }
 
-fn point(cases: usize, scored: &[Scored], seconds: &[f64]) -> Point {
+fn point(cases: usize, scored: &[Scored]) -> Point {
+    let of_all = |value: &dyn Fn(&Scored) -> f64| mean(scored.iter().map(value));
+    let recorded: Vec<f64> = scored.iter().filter_map(|one| one.seconds).collect();
+    let saved: Vec<f64> = scored.iter().filter_map(Scored::saved).collect();
+    let some = |values: &[f64]| (!values.is_empty()).then(|| mean(values.iter().copied()));
     Point {
         cases,
         n: scored.len(),
-        new: mean(scored.iter().map(|one| one.new)),
-        old: mean(scored.iter().map(|one| one.old)),
+        new: of_all(&|one| one.new),
+        old: of_all(&|one| one.old),
         interval: interval(scored.iter().map(|one| one.new - one.old)),
-        seconds: (!seconds.is_empty()).then(|| mean(seconds.iter().copied())),
+        wrong_ml: [0, 1].map(|model| of_all(&|one| one.wrong_ml[model])),
+        seconds: some(&recorded),
+        saved: some(&saved),
+    }
+}
+
+impl Scored {
+    /// Seconds that the new model would have saved in this case, at the pace at which the old one's labels were
+    /// corrected: looking costs nothing in this estimate, and every millilitre the same.
+    fn saved(&self) -> Option<f64> {
+        let [new, old] = self.wrong_ml;
+        self.seconds.filter(|_| old > 0.0).map(|seconds| seconds * (1.0 - new / old))
     }
 }
 
@@ -189,6 +232,13 @@ fn gate(plan: &Plan<'_>, scored: &[Scored]) -> GateResult {
 /// Not shown to be worse by more than the margin: neither the mean, nor where the interval still reaches.
 fn passes(difference: f64, interval: Option<[f64; 2]>) -> bool {
     difference >= -MARGIN && interval.is_none_or(|[low, _]| low >= -MARGIN)
+}
+
+/// Seconds that were spent, and saved by estimate.
+fn effort(point: &Point) -> String {
+    let (Some(seconds), Some(saved)) = (point.seconds, point.saved) else { return String::new() };
+    let saved = if saved >= 0.0 { format!("{saved:.0} s fewer") } else { format!("{:.0} s more", -saved) };
+    format!("; {seconds:.0} s a case were spent, by estimate {saved} now")
 }
 
 fn draw(plan: &Plan<'_>, points: &[Point], old: &str) -> Result<()> {
@@ -236,6 +286,24 @@ mod tests {
         ] {
             assert_eq!(passes(difference, interval), passed, "{difference} {interval:?}");
         }
+    }
+
+    #[test]
+    fn seconds_are_saved_as_far_as_less_is_to_be_corrected() {
+        let scored = |wrong_ml, seconds| Scored {
+            case: "a".to_owned(),
+            new: 0.8,
+            old: 0.7,
+            by_label: BTreeMap::new(),
+            wrong_ml,
+            seconds,
+        };
+        assert_eq!(scored([3.0, 4.0], Some(60.0)).saved(), Some(15.0));
+        assert_eq!(scored([5.0, 4.0], Some(60.0)).saved(), Some(-15.0), "more is to be corrected");
+        assert_eq!(scored([0.0, 0.0], Some(60.0)).saved(), None);
+        let point = point(4, &[scored([3.0, 4.0], Some(60.0)), scored([1.0, 2.0], None)]);
+        assert_eq!((point.wrong_ml, point.seconds, point.saved), ([2.0, 3.0], Some(60.0), Some(15.0)));
+        assert_eq!(effort(&point), "; 60 s a case were spent, by estimate 15 s fewer now");
     }
 
     #[test]

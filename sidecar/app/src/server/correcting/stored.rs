@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use correction::Session;
 use formats::dicom;
@@ -22,8 +23,8 @@ use crate::{Error, Result};
 pub(crate) struct Stored {
     /// 32 hexadecimal digits.
     pub(crate) id: String,
-    /// Seconds since 1970.
-    pub(crate) created: u64,
+    /// When it began, since 1970.
+    pub(crate) created: Duration,
     /// SHA-256 of the Patient ID; of the series or the image where there is none.
     pub(crate) patient: [u8; 32],
     pub(crate) session: Session,
@@ -73,7 +74,7 @@ fn stored(folder: &Path, progress: &Progress) -> Answer<Stored> {
     };
     Ok(Stored {
         id: record.id.to_string(),
-        created: record.created.as_secs(),
+        created: record.created,
         patient: patient.into(),
         segments: table.segments().cloned().collect(),
         provenance: table.provenance,
