@@ -26,6 +26,19 @@ pub(super) struct Labels {
     source: Source,
 }
 
+/// What models are run with once they are trained.
+pub(super) fn runtime(context: &Context) -> Result<Runtime> {
+    let settings = &context.settings;
+    Ok(Runtime::open(&RuntimeOptions {
+        library: settings.runtime.clone().filter(|_| config::set("VESALIUS_ONNXRUNTIME").is_none()),
+        data: Some(context.home.root().to_owned()),
+        device: Device::Cpu,
+        precision: Precision::Fp32,
+        threads: settings.threads.unwrap_or(0),
+        spinning: true,
+    })?)
+}
+
 impl Runner {
     /// The model `id` of `store`; its structures become the data set's by their names.
     ///
@@ -34,15 +47,7 @@ impl Runner {
         let task = store.task(id).ok_or_else(|| {
             Error::refused(format!("there is no task `{id}`"), "`vesalius tasks` lists the tasks")
         })?;
-        let settings = &context.settings;
-        let runtime = Runtime::open(&RuntimeOptions {
-            library: settings.runtime.clone().filter(|_| config::set("VESALIUS_ONNXRUNTIME").is_none()),
-            data: Some(context.home.root().to_owned()),
-            device: Device::Cpu,
-            precision: Precision::Fp32,
-            threads: settings.threads.unwrap_or(0),
-            spinning: true,
-        })?;
+        let runtime = runtime(context)?;
         let mut translate = [0; 256];
         for (at, class) in task.classes.iter().enumerate() {
             let label = dataset.labels.iter().find(|(_, name)| *name == class).map(|(label, _)| *label);

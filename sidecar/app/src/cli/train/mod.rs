@@ -224,6 +224,8 @@ fn train(train: &Train, context: &Context) -> Result<()> {
         let folder = process::prepare(&plan, &progress, context)?;
         return output::line(&folder.display().to_string());
     }
+    // What is missing at the end is told before the training, not after.
+    cases::runtime(context)?;
     let installed = match train.prequential {
         Some(batch) => gate::prequential(&plan, batch, &progress, context)?,
         None => {
