@@ -75,6 +75,9 @@ test('the key stays over a reload, and cannot be read', async () => {
 
 test('another program at the port gets nothing', async () => {
   const { port } = here.sidecar;
+  // A page that is open asks now and then, and cannot see that somebody else has taken the port meanwhile.
+  const address = page.url();
+  await page.goto('about:blank');
   await here.sidecar.stop();
   const heard = [];
   const squatter = http.createServer((request, response) => {
@@ -92,7 +95,7 @@ test('another program at the port gets nothing', async () => {
     });
   });
   await new Promise(resolve => squatter.listen(port, '127.0.0.1', resolve));
-  await page.reload();
+  await page.goto(address);
   await firstImage(page);
   await openPanel(page);
   await connected(page, 'impostor');
