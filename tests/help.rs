@@ -33,6 +33,9 @@ const COMMANDS: &[&[&str]] = &[
     &["clients", "list"],
     &["clients", "revoke"],
     &["doctor"],
+    &["bench"],
+    &["bench", "correction"],
+    &["bench", "registration"],
 ];
 
 #[test]

@@ -82,8 +82,7 @@ enum Command {
     Clients(clients::Arguments),
     /// Say what was found on this machine, and how to mend what is missing
     Doctor(doctor::Arguments),
-    /// Measure speed and memory
-    #[command(hide = true)]
+    /// Measure how good and how fast correction and registration are here
     Bench(bench::Arguments),
 }
 

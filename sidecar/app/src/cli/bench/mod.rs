@@ -1,16 +1,16 @@
-//! `vesalius bench`: quality, speed and memory on this machine.
+//! `vesalius bench`: how good and how fast, measured on this machine.
 
 mod correction;
 mod registration;
 
 use super::Context;
-use crate::{Error, Result};
+use crate::Result;
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Command,
 }
 
 /// The benchmarks.
@@ -25,11 +25,7 @@ enum Command {
 /// Runs the benchmarks.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     match &arguments.command {
-        Some(Command::Correction(arguments)) => correction::run(arguments, context),
-        Some(Command::Registration(arguments)) => registration::run(arguments, context),
-        None => Err(Error::usage(
-            "the benchmarks of segmentation are a script for now",
-            "run `tests/benchmarks/side_by_side.py` in a checkout of the repository, or `vesalius bench correction`",
-        )),
+        Command::Correction(arguments) => correction::run(arguments, context),
+        Command::Registration(arguments) => registration::run(arguments, context),
     }
 }
