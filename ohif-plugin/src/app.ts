@@ -271,17 +271,12 @@ export class App {
     return this.results.filter(({ seriesUid }) => seriesUid === this.series?.seriesUid);
   }
 
-  toggle(result: Result, structure: Structure, isVisible = !structure.isVisible): void {
-    structure.isVisible = isVisible;
-    if (this.isInViewer(result)) setVisible(this.host, result.segmentationId, structure.value, isVisible);
+  /** Shows or hides structures of a result. */
+  setVisible(result: Result, structures: readonly Structure[], isVisible: boolean): void {
+    for (const structure of structures) structure.isVisible = isVisible;
+    const values = structures.map(({ value }) => value);
+    if (this.isInViewer(result)) setVisible(this.host, result.segmentationId, values, isVisible);
     this.changed();
-  }
-
-  toggleAll(result: Result, isVisible: boolean): void {
-    for (const structure of result.structures) {
-      if (structure.voxels > 0 && structure.isVisible !== isVisible)
-        this.toggle(result, structure, isVisible);
-    }
   }
 
   jump(result: Result, structure: Structure): void {

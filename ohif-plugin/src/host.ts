@@ -127,10 +127,13 @@ export interface CornerstoneTools {
     triggerSegmentationEvents: { triggerSegmentationDataModified(segmentationId: string): void };
     /** Where versions up to 3.14 keep it. */
     triggerSegmentationRender?(viewportId: string): void;
-    removeSegmentationListener?(segmentationId: string, type: string): void;
     state: {
       addColorLUT(colors: Color[]): number;
       getSegmentation(id: string): { representationData: Record<string, unknown> } | undefined;
+      getSegmentationRepresentations(
+        viewportId: string,
+        filter: { segmentationId: string },
+      ): (Representation & { segments?: Record<number, { visible: boolean }> })[];
     };
     config: { color: { setColorLUT(viewportId: string, segmentationId: string, index: number): void } };
   };

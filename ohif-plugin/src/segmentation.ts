@@ -71,7 +71,10 @@ export async function show(
   return { segmentationId, layer };
 }
 
-/** Adds a segmentation to the pane it was asked for in, and to all that show the same series. */
+/**
+ * Adds a segmentation to the pane it was asked for in, and to all that show the same series. Panes in three dimensions
+ * come last: the viewer draws pane after pane, and without a graphics card one of those takes seconds.
+ */
 async function addToPanes(host: Host, series: Series, segmentationId: string, lut: number): Promise<void> {
   const { segmentationService, viewportGridService } = host.services;
   const { segmentation } = host.libraries().cornerstoneTools;
@@ -79,12 +82,16 @@ async function addToPanes(host: Host, series: Series, segmentationId: string, lu
   const others = [...viewportGridService.getState().viewports]
     .filter(([id, pane]) => id !== series.viewportId && pane.displaySetInstanceUIDs?.includes(uid))
     .map(([id]) => id);
-  for (const id of [series.viewportId, ...others]) {
+  const solid = viewports(host).filter(({ type }) => type === 'volume3d');
+  const isSolid = (pane: string): boolean => solid.some(({ id }) => id === pane);
+  const ids = [series.viewportId, ...others].sort((a, b) => Number(isSolid(a)) - Number(isSolid(b)));
+  for (const id of ids) {
     const isThere = segmentationService.getSegmentationRepresentations(id, { segmentationId }).length > 0;
     if (isThere) continue;
-    // No type: OHIF takes a label map, or a surface in a 3-D pane.
+    // OHIF takes a label map where nothing is said, before 3.12 also in three dimensions.
+    const kind = isSolid(id) ? { type: 'Surface' } : {};
     const config = { colorLUTOrIndex: lut };
-    await segmentationService.addSegmentationRepresentation(id, { segmentationId, config });
+    await segmentationService.addSegmentationRepresentation(id, { segmentationId, ...kind, config });
   }
   for (const id of segmentationService.getViewportIdsWithSegmentation(segmentationId)) {
     const [shown] = segmentationService.getSegmentationRepresentations(id, { segmentationId });
@@ -121,12 +128,25 @@ function colors(segments: readonly FoundStructure[]): Color[] {
   return table;
 }
 
-/** Shows or hides a structure in all panes. */
-export function setVisible(host: Host, segmentationId: string, value: number, isVisible: boolean): void {
+/** Shows or hides structures in all panes. */
+export function setVisible(
+  host: Host,
+  segmentationId: string,
+  values: readonly number[],
+  isVisible: boolean,
+): void {
   const { segmentationService } = host.services;
+  const { state } = host.libraries().cornerstoneTools.segmentation;
+  const [first, ...others] = values;
+  if (first === undefined) return;
   for (const id of segmentationService.getViewportIdsWithSegmentation(segmentationId)) {
-    for (const { type } of segmentationService.getSegmentationRepresentations(id, { segmentationId })) {
-      segmentationService.setSegmentVisibility(id, segmentationId, value, isVisible, type);
+    for (const { type, segments } of state.getSegmentationRepresentations(id, { segmentationId })) {
+      // Each call draws all panes and tells the whole viewer: a hundred of them take seconds, one is enough.
+      for (const value of others) {
+        const segment = segments?.[value];
+        if (segment) segment.visible = isVisible;
+      }
+      segmentationService.setSegmentVisibility(id, segmentationId, first, isVisible, type);
     }
   }
 }

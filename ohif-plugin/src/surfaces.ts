@@ -17,20 +17,35 @@ interface Known {
   geometryIds: Map<number, string>;
 }
 
-/** Tells the viewer that surfaces exist, so that it does not begin to make them itself, neither now nor after each edit. */
+/** Tells the viewer that surfaces exist, so that it does not make them itself: neither now nor after each edit. */
 export function announceSurfaces(host: Host, segmentationId: string): void {
   const { cornerstone, cornerstoneTools } = host.libraries();
-  const { segmentation, Enums } = cornerstoneTools;
-  const known = segmentation.state.getSegmentation(segmentationId);
+  const { eventTarget } = cornerstone;
+  const { state } = cornerstoneTools.segmentation;
+  const { SEGMENTATION_REPRESENTATION_MODIFIED: name, SEGMENTATION_DATA_MODIFIED: edits } =
+    cornerstoneTools.Enums.Events;
+  const known = state.getSegmentation(segmentationId);
   if (known) known.representationData.Surface = { geometryIds: new Map() };
-  const { SEGMENTATION_REPRESENTATION_MODIFIED: name } = Enums.Events;
-  if (!name) return;
-  // The viewer listens for edits as soon as it has told of the new representation.
-  cornerstone.eventTarget.addEventListener(name, event => {
+  if (!name || !edits) return;
+  const listener = (event: Event): void => {
     const { detail } = event as CustomEvent<{ segmentationId: string; type?: string }>;
-    if (detail.segmentationId !== segmentationId || detail.type !== 'Surface') return;
-    queueMicrotask(() => segmentation.removeSegmentationListener?.(segmentationId, 'Surface'));
-  });
+    if (!state.getSegmentation(segmentationId)) eventTarget.removeEventListener(name, listener);
+    else if (detail.segmentationId === segmentationId && detail.type === 'Surface')
+      deafen(eventTarget, edits);
+  };
+  eventTarget.addEventListener(name, listener);
+}
+
+/**
+ * Nobody begins to listen to `name` until the code that runs now has ended. From 3.12 on the viewer tells of a new pane
+ * with surfaces, listens for edits, and tells itself at once of one: a conversion that nothing takes back any more.
+ */
+function deafen(target: EventTarget, name: string): void {
+  const add: EventTarget['addEventListener'] = Object.getPrototypeOf(target).addEventListener;
+  target.addEventListener = (...added: Parameters<typeof add>) => {
+    if (added[0] !== name) add.apply(target, added);
+  };
+  queueMicrotask(() => Reflect.deleteProperty(target, 'addEventListener'));
 }
 
 export class Surfaces {
@@ -68,19 +83,11 @@ export class Surfaces {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => void this.make(), SETTLED);
     });
-    const { segmentationService } = host.services;
-    const { segmentationId } = result;
-    const isShown = segmentationService
-      .getViewportIdsWithSegmentation(segmentationId)
-      .flatMap(id => segmentationService.getSegmentationRepresentations(id, { segmentationId }))
-      .some(({ type }) => type === 'Surface');
-    if (isShown) this.begin();
+    if (this.panes().length) this.begin();
   }
 
-  /** Begins with the first pane that shows them: the viewer must not make them as well, after each edit all anew. */
+  /** Begins with the first pane that shows them. */
   private begin(): void {
-    const { segmentation } = this.host.libraries().cornerstoneTools;
-    segmentation.removeSegmentationListener?.(this.result.segmentationId, 'Surface');
     if (this.isWanted) return;
     this.isWanted = true;
     void this.make();
@@ -170,12 +177,24 @@ export class Surfaces {
     return `segmentation_${this.result.segmentationId}_surface_${label}`;
   }
 
+  /** Draws the panes that show surfaces. */
   private show(): void {
     const { utilities, segmentation } = this.host.libraries().cornerstoneTools;
-    const { segmentationService } = this.host.services;
     const render =
       segmentation.triggerSegmentationRender ?? utilities?.segmentation?.triggerSegmentationRender;
-    for (const id of segmentationService.getViewportIdsWithSegmentation(this.result.segmentationId))
-      render?.(id);
+    for (const id of this.panes()) render?.(id);
+  }
+
+  /** Panes that show surfaces. */
+  private panes(): string[] {
+    const { segmentationService } = this.host.services;
+    const { segmentationId } = this.result;
+    return segmentationService
+      .getViewportIdsWithSegmentation(segmentationId)
+      .filter(id =>
+        segmentationService
+          .getSegmentationRepresentations(id, { segmentationId })
+          .some(({ type }) => type === 'Surface'),
+      );
   }
 }

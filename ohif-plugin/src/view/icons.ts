@@ -32,6 +32,9 @@ export const eyeOff = (): View =>
 
 export const cross = (): View => icon('M6 6l12 12', 'M18 6L6 18');
 
+/** Beside what opens and closes. */
+export const chevron = (isOpen: boolean): View => icon(isOpen ? 'M6 9l6 6 6-6' : 'M9 6l6 6-6 6');
+
 export const check = (): View => icon('M5 12.5l4.5 4.5L19 7.5');
 
 export const lock = (): View => icon('M6 11h12v9H6z', 'M8.5 11V8a3.5 3.5 0 0 1 7 0v3');

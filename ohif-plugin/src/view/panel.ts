@@ -5,6 +5,7 @@ import { connectionCard, statusLine } from './connection.ts';
 import { h, render, type View } from './dom.ts';
 import { offers, results } from './results.ts';
 import { type Memory, setup, structureList } from './setup.ts';
+import { listMemory } from './structures.ts';
 import { STYLE } from './style.ts';
 
 export const PANEL_TAG = 'vesalius-panel';
@@ -15,7 +16,7 @@ const LOOK_EVERY = 5000;
 /** Makes the element known to the browser, once. */
 export function definePanel(app: App): void {
   if (customElements.get(PANEL_TAG)) return;
-  const memory: Memory = { code: '', search: '', isChoosing: false, found: '' };
+  const memory: Memory = { code: '', isChoosing: false, choosing: listMemory(), results: listMemory() };
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(STYLE);
 

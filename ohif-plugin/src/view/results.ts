@@ -6,7 +6,8 @@ import type { Result, Structure } from '../run.ts';
 import { h, type View } from './dom.ts';
 import { fixButton, fixCard, fixIcons, fixingOf } from './fix.ts';
 import { cross, eye, eyeOff } from './icons.ts';
-import { type Memory, search } from './setup.ts';
+import type { Memory } from './setup.ts';
+import { found, list, search } from './structures.ts';
 
 /** Lists longer than this have a search field. */
 const SEARCH_FROM = 12;
@@ -58,10 +59,8 @@ function time(seconds: number | undefined): string {
 function resultView(app: App, memory: Memory, result: Result): View {
   const isShown = app.isInViewer(result);
   const fixing = fixingOf(app, result);
-  const found = result.structures.filter(({ voxels }) => voxels > 0);
-  const wanted = memory.found.trim().toLowerCase();
-  const matching = result.structures.filter(({ name }) => displayName(name).toLowerCase().includes(wanted));
-  const areAllVisible = found.every(({ isVisible }) => isVisible);
+  const shown = found(result.structures, memory.results);
+  const all = shown.flatMap(({ members }) => members);
   return h(
     'div',
     { class: 'section', key: result.segmentationId ?? result.job ?? '', 'data-cy': 'vesalius-result' },
@@ -69,16 +68,7 @@ function resultView(app: App, memory: Memory, result: Result): View {
       'div',
       { class: 'head' },
       h('span', { class: 'grow', title: displayName(result.title) }, displayName(result.title)),
-      h(
-        'button',
-        {
-          class: 'icon',
-          title: areAllVisible ? 'Hide all' : 'Show all',
-          'data-cy': 'vesalius-toggle-all',
-          onclick: () => app.toggleAll(result, !areAllVisible),
-        },
-        areAllVisible ? eye() : eyeOff(),
-      ),
+      eyeOf(app, result, all, memory.results.text.trim() ? 'what is listed' : 'all', 'toggle-all'),
       h(
         'button',
         { class: 'icon', title: 'Take it out of the viewer', onclick: () => app.hide(result) },
@@ -90,19 +80,48 @@ function resultView(app: App, memory: Memory, result: Result): View {
       { class: 'body' },
       !isShown && h('p', { class: 'soft' }, 'It was taken out of the viewer.'),
       result.warnings.map(warning => h('p', { class: 'soft small' }, warning)),
-      result.structures.length > SEARCH_FROM &&
-        search(memory.found, 'vesalius-find', text => {
-          memory.found = text;
-          app.changed();
-        }),
-      h(
-        'div',
-        { class: 'list tall' },
-        matching.map(structure => item(app, result, structure)),
-      ),
+      result.structures.length > SEARCH_FROM && search(memory.results, 'vesalius-find', () => app.changed()),
+      list(shown, memory.results, {
+        id: 'vesalius-found',
+        class: 'list tall',
+        changed: () => app.changed(),
+        row: structure => item(app, result, structure),
+        sign: ({ title, members }) => [
+          h('span', { class: 'volume' }, counted(members)),
+          eyeOf(app, result, members, title.toLowerCase(), 'toggle-part'),
+        ],
+      }),
       fixing && fixCard(app, fixing),
       h('div', { class: 'row' }, fixButton(app, result), saveButton(app, result)),
     ),
+  );
+}
+
+const isThere = ({ voxels }: Structure): boolean => voxels > 0;
+
+/** How many were found. */
+function counted(structures: readonly Structure[]): string {
+  const there = structures.filter(isThere).length;
+  return there === structures.length ? `${there}` : `${there} of ${structures.length}`;
+}
+
+/** The eye for several structures: hides them where all are shown, else shows them. */
+function eyeOf(app: App, result: Result, structures: readonly Structure[], words: string, id: string): View {
+  const there = structures.filter(isThere);
+  if (!there.length) return h('span', { class: 'icon' });
+  const areVisible = there.every(({ isVisible }) => isVisible);
+  const title = `${areVisible ? 'Hide' : 'Show'} ${words}`;
+  return h(
+    'button',
+    {
+      class: 'icon',
+      title,
+      'aria-label': title,
+      'aria-pressed': String(areVisible),
+      'data-cy': `vesalius-${id}`,
+      onclick: () => app.setVisible(result, there, !areVisible),
+    },
+    areVisible ? eye() : eyeOff(),
   );
 }
 
@@ -143,7 +162,7 @@ function item(app: App, result: Result, structure: Structure): View {
             title: isVisible ? 'Hide' : 'Show',
             'aria-label': `${isVisible ? 'Hide' : 'Show'} ${displayName(name).toLowerCase()}`,
             'aria-pressed': String(isVisible),
-            onclick: () => app.toggle(result, structure),
+            onclick: () => app.setVisible(result, [structure], !isVisible),
           },
           isVisible ? eye() : eyeOff(),
         ),

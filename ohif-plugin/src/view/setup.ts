@@ -6,13 +6,15 @@ import type { Channel } from '../channels.ts';
 import { displayName } from '../labels.ts';
 import type { Run } from '../state.ts';
 import { h, type View } from './dom.ts';
+import { found, type ListMemory, list, search } from './structures.ts';
 
 /** What the panel remembers of its own. */
 export interface Memory {
   code: string;
-  search: string;
   isChoosing: boolean;
-  found: string;
+  /** The list to choose structures from, and those of results. */
+  choosing: ListMemory;
+  results: ListMemory;
 }
 
 const SPEEDS: Record<string, string> = { default: 'Fine', fast: 'Fast', fastest: 'Fastest' };
@@ -189,21 +191,33 @@ function structureChoice(app: App, memory: Memory, task: Task): View {
   );
 }
 
-/** The list of structures with search; below the form, so that the button stays in place. */
+/** The list of structures to choose from; below the form, so that the button stays in place. */
 export function structureList(app: App, memory: Memory): View | undefined {
   const { task } = app;
   if (!task || !memory.isChoosing || task.segments.length < 2) return undefined;
   const only = app.only.get(task.id);
-  const isChosen = (name: string): boolean => only?.has(name) ?? true;
-  const change = (names: string[], isWanted: boolean): void => {
+  const isChosen = ({ name }: { name: string }): boolean => only?.has(name) ?? true;
+  const change = (structures: readonly { name: string }[], isWanted: boolean): void => {
     const chosen = new Set(only ?? task.segments.map(({ name }) => name));
-    for (const name of names) isWanted ? chosen.add(name) : chosen.delete(name);
+    for (const { name } of structures) isWanted ? chosen.add(name) : chosen.delete(name);
     if (chosen.size === task.segments.length) app.only.delete(task.id);
     else app.only.set(task.id, chosen);
     app.changed();
   };
-  const wanted = memory.search.trim().toLowerCase();
-  const matching = task.segments.filter(({ name }) => displayName(name).toLowerCase().includes(wanted));
+  const box = (structures: readonly { name: string }[], label: string | undefined): View => {
+    const chosen = structures.filter(isChosen).length;
+    return h('input', {
+      type: 'checkbox',
+      'aria-label': label,
+      checked: chosen === structures.length,
+      indeterminate: chosen > 0 && chosen < structures.length,
+      onchange: (event: Event) => change(structures, (event.target as HTMLInputElement).checked),
+    });
+  };
+  const shown = found(task.segments, memory.choosing);
+  const all = shown.flatMap(({ members }) => members);
+  const mini = (words: string, isWanted: boolean): View =>
+    h('button', { class: 'plain mini', onclick: () => change(all, isWanted) }, words);
   return h(
     'div',
     { class: 'section' },
@@ -211,69 +225,21 @@ export function structureList(app: App, memory: Memory): View | undefined {
     h(
       'div',
       { class: 'body' },
-      search(memory.search, 'vesalius-search', text => {
-        memory.search = text;
-        app.changed();
+      search(memory.choosing, 'vesalius-search', () => app.changed()),
+      h('div', { class: 'row' }, mini('All', true), mini('None', false)),
+      list(shown, memory.choosing, {
+        id: 'vesalius-structures',
+        class: 'list',
+        changed: () => app.changed(),
+        row: segment =>
+          h('label', { key: segment.name }, box([segment], undefined), displayName(segment.name)),
+        sign: ({ title, members }) => [
+          h('span', { class: 'volume' }, `${members.filter(isChosen).length} of ${members.length}`),
+          h('span', { class: 'icon' }, box(members, title)),
+        ],
       }),
-      h(
-        'div',
-        { class: 'row' },
-        h(
-          'button',
-          {
-            class: 'plain mini',
-            onclick: () =>
-              change(
-                matching.map(({ name }) => name),
-                true,
-              ),
-          },
-          'All',
-        ),
-        h(
-          'button',
-          {
-            class: 'plain mini',
-            onclick: () =>
-              change(
-                matching.map(({ name }) => name),
-                false,
-              ),
-          },
-          'None',
-        ),
-      ),
-      h(
-        'div',
-        { class: 'list', 'data-cy': 'vesalius-structures' },
-        matching.map(({ name }) =>
-          h(
-            'label',
-            { key: name },
-            h('input', {
-              type: 'checkbox',
-              checked: isChosen(name),
-              onchange: (event: Event) => change([name], (event.target as HTMLInputElement).checked),
-            }),
-            displayName(name),
-          ),
-        ),
-        !matching.length &&
-          h('p', { class: 'soft', style: { padding: '8px' } }, 'No structure of that name.'),
-      ),
     ),
   );
-}
-
-export function search(value: string, id: string, change: (text: string) => void): View {
-  return h('input', {
-    type: 'search',
-    placeholder: 'Search',
-    'aria-label': 'Search structures',
-    'data-cy': id,
-    value,
-    oninput: (event: Event) => change((event.target as HTMLInputElement).value),
-  });
 }
 
 function missing(app: App, task: Task, speed: TaskSpeed): View {

@@ -86,7 +86,13 @@ input.code { font: 500 14px ui-monospace, "DejaVu Sans Mono", monospace; letter-
 ol { margin: 0; padding-left: 18px; display: flex; flex-direction: column; gap: 4px; }
 .list { max-height: 260px; overflow-y: auto; scrollbar-width: thin; scrollbar-color: var(--line) transparent; background: #000; border-radius: 4px; }
 .list.tall { max-height: 420px; }
-.list .group { position: sticky; top: 0; z-index: 1; display: flex; gap: 8px; align-items: center; padding: 3px 8px; background: var(--raised); color: var(--soft); font-size: 12px; }
+.list .part { position: sticky; top: 0; z-index: 1; display: flex; align-items: center; gap: 6px; min-height: 28px; padding: 0 2px 0 0; background: var(--ground); border-top: 1px solid var(--raised); }
+.list .part:first-child { border-top: 0; }
+.part .title { flex: 1; min-width: 0; display: flex; align-items: center; gap: 4px; min-height: 28px; padding: 0 0 0 4px; border: 0; background: none; text-align: left; }
+.part .title svg { flex: none; width: 14px; height: 14px; color: var(--soft); }
+.part:hover { background: var(--hover); }
+.part ~ .item, .part ~ label { padding-left: 22px; }
+.list .none { padding: 8px; }
 .list label { display: flex; gap: 8px; align-items: center; padding: 3px 8px; cursor: pointer; }
 .list label:hover, .item:hover { background: var(--hover); }
 .item { display: flex; align-items: center; gap: 6px; padding: 0 2px 0 8px; min-height: 26px; }

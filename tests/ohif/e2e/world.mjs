@@ -154,7 +154,7 @@ export async function world(names, options = {}) {
     await here.sidecar.ask('pair/answer', 'POST', { allow: true });
     return asked;
   };
-  here.context = () => here.browser.newContext({ viewport: { width: 1400, height: 900 }, ignoreHTTPSErrors: true });
+  here.context = (viewport = { width: 1400, height: 900 }) => here.browser.newContext({ viewport, ignoreHTTPSErrors: true });
   here.close = async () => {
     await here.browser.close();
     await here.viewer.close();
