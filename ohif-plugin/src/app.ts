@@ -7,9 +7,11 @@ import { Refusal, Unreachable } from './client.ts';
 import type { Configuration } from './configuration.ts';
 import { asSentence, Connection } from './connection.ts';
 import { Correction } from './correction.ts';
+import { sliceOf } from './edit.ts';
 import { Fixing } from './fixing.ts';
-import { GeometryError } from './geometry.ts';
+import { GeometryError, mapped } from './geometry.ts';
 import type { Host } from './host.ts';
+import { placeOf } from './labels.ts';
 import { beginSession, type Offer, offersOf } from './offers.ts';
 import { type Context, present, type Result, type Structure, segment, type Wish } from './run.ts';
 import { isShown, jumpTo, remove, setVisible } from './segmentation.ts';
@@ -280,9 +282,10 @@ export class App {
   }
 
   jump(result: Result, structure: Structure): void {
-    if (structure.at && this.isInViewer(result)) {
-      jumpTo(this.host, result.segmentationId, structure.value, structure.at);
-    }
+    if (!this.isInViewer(result)) return;
+    const { layer, grid, segmentationId } = result;
+    const at = placeOf(structure.value, k => sliceOf(this.host, layer, k), grid.dims);
+    if (at) jumpTo(this.host, segmentationId, structure.value, mapped(grid.ijkToWorld, at));
   }
 
   /** Whether OHIF still has the segmentation of a result: its own panel can remove it. */

@@ -1,55 +1,25 @@
-// What a label map holds: how many voxels each structure has, and a point well inside it to look at.
-
-/** A structure in a label map. */
-export interface Extent {
-  voxels: number;
-  /** A voxel of it, in the slice where it is largest. */
-  at: [number, number, number];
-}
+// What a label map holds: a point well inside a structure to look at, and what it is called.
 
 /** Milliseconds of work before the viewer gets its turn. */
 const TURN = 40;
 
-/**
- * The extent of each label of `labels` (`[[k, j, i]]`, i fastest). Gives way to the viewer between slices.
- */
-export async function extents(
-  labels: Uint8Array,
-  [columns, rows, depth]: readonly [number, number, number],
-): Promise<Map<number, Extent>> {
-  const area = columns * rows;
-  const totals = new Float64Array(256);
-  const largest = new Uint32Array(256);
-  const slice = new Int32Array(256).fill(-1);
-  const counts = new Uint32Array(256);
-  const breathe = turns();
+/** A voxel of a label `[i, j, k]`, in the slice where it is largest; none where no slice has it. */
+export function placeOf(
+  label: number,
+  slice: (k: number) => Uint8Array | undefined,
+  [columns, , depth]: readonly [number, number, number],
+): [number, number, number] | undefined {
+  let [largest, at] = [0, -1];
   for (let k = 0; k < depth; k += 1) {
-    counts.fill(0);
-    const end = (k + 1) * area;
-    for (let v = k * area; v < end; v += 1) {
-      const label = labels[v] as number;
-      counts[label] = (counts[label] as number) + 1;
-    }
-    for (let label = 1; label < 256; label += 1) {
-      const count = counts[label] as number;
-      totals[label] = (totals[label] as number) + count;
-      if (count > (largest[label] as number)) {
-        largest[label] = count;
-        slice[label] = k;
-      }
-    }
-    await breathe();
+    const plane = slice(k);
+    const first = plane?.indexOf(label) ?? -1;
+    if (!plane || first < 0) continue;
+    let count = 0;
+    for (let v = first; v < plane.length; v += 1) count += plane[v] === label ? 1 : 0;
+    if (count > largest) [largest, at] = [count, k];
   }
-  const found = new Map<number, Extent>();
-  for (let label = 1; label < 256; label += 1) {
-    const k = slice[label] as number;
-    if (k < 0) continue;
-    const plane = labels.subarray(k * area, (k + 1) * area);
-    const [i, j] = middle(plane, label, columns);
-    found.set(label, { voxels: totals[label] as number, at: [i, j, k] });
-    await breathe();
-  }
-  return found;
+  const plane = at < 0 ? undefined : slice(at);
+  return plane && [...middle(plane, label, columns), at];
 }
 
 /** The voxel of a label in a slice that is nearest to the label's centre: the centre itself may lie outside of it. */

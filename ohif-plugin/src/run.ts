@@ -5,9 +5,8 @@ import { type Client, Refusal } from './client.ts';
 import type { Transport } from './configuration.ts';
 import type { Correction } from './correction.ts';
 import type { Layer } from './edit.ts';
-import { type Grid, mapped, matched, type Slice, sourcesAt, type Vector } from './geometry.ts';
+import { type Grid, matched, type Slice, sourcesAt } from './geometry.ts';
 import type { Host } from './host.ts';
-import { type Extent, extents } from './labels.ts';
 import { show } from './segmentation.ts';
 import { type Group, type Report, type Sent, send } from './send.ts';
 import { allImageIds, type Series, slicesOf } from './series.ts';
@@ -31,8 +30,6 @@ export interface Structure extends FoundStructure {
   /** How far its review has come, while it is corrected. */
   status?: 'automatic' | 'edited' | 'accepted';
   isLocked?: boolean;
-  /** Millimetres (LPS+) of a voxel in it; none where nothing was found. */
-  at: Vector | undefined;
 }
 
 /** A finished segmentation of a series. */
@@ -201,8 +198,7 @@ export async function present(context: Context, series: Series, finding: Finding
   }
   const slices = slicesOf(host, imagesOf(host, series, sources));
   const order = matched(slices, { dims, ijkToWorld, sources });
-  const found = await extents(labels, dims);
-  const structures = rows.map(row => structure(row, found, ijkToWorld));
+  const structures = rows.map(row => ({ ...row, isVisible: true }));
   const present = structures.filter(({ voxels }) => voxels > 0);
   const volumeId = `cornerstoneStreamingImageVolume:${series.displaySet.displaySetInstanceUID}`;
   const shown = await show(host, series, slices, labels, order, present, title, volumeId);
@@ -270,13 +266,4 @@ function imagesOf(host: Host, series: Series, sources: readonly (string | null)[
   return slicesOf(host, ids)
     .filter((slice: Slice) => wanted.has(slice.source))
     .map(slice => slice.imageId);
-}
-
-function structure(
-  row: FoundStructure,
-  found: Map<number, Extent>,
-  ijkToWorld: readonly number[],
-): Structure {
-  const extent = found.get(row.value);
-  return { ...row, isVisible: true, at: extent && mapped(ijkToWorld, extent.at) };
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { displayName, extents } from '../src/labels.ts';
+import { displayName, placeOf } from '../src/labels.ts';
 
-test('extents count voxels, and point into the structure', async () => {
+test('a place is in the structure, where it is largest', () => {
   const [columns, rows, depth] = [6, 5, 4];
   const labels = new Uint8Array(columns * rows * depth);
   const put = (i: number, j: number, k: number, label: number): void => {
@@ -23,12 +23,11 @@ test('extents count voxels, and point into the structure', async () => {
     put(i, j, 2, 3);
   }
   put(5, 4, 3, 3);
-  const found = await extents(labels, [columns, rows, depth]);
-  assert.deepEqual([...found.keys()], [3, 7]);
-  assert.deepEqual(found.get(7), { voxels: 1, at: [0, 0, 0] });
-  const ring = found.get(3);
-  assert.equal(ring?.voxels, 9);
-  const [i = 0, j = 0, k = 0] = ring?.at ?? [];
+  const slice = (k: number): Uint8Array => labels.subarray(k * columns * rows, (k + 1) * columns * rows);
+  const dims = [columns, rows, depth] as const;
+  assert.deepEqual(placeOf(7, slice, dims), [0, 0, 0]);
+  assert.equal(placeOf(9, slice, dims), undefined);
+  const [i = 0, j = 0, k = 0] = placeOf(3, slice, dims) ?? [];
   assert.equal(k, 2);
   assert.equal(labels[i + columns * (j + rows * k)], 3);
 });

@@ -33,7 +33,14 @@ impl RunnerUp {
     /// As bytes: all second labels, then all margins, i fastest.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        self.second.iter().chain(&self.margin).copied().collect()
+        let mut bytes = Vec::with_capacity(self.second.len() + self.margin.len());
+        for map in [&self.second, &self.margin] {
+            match map.as_slice() {
+                Some(voxels) => bytes.extend_from_slice(voxels),
+                None => bytes.extend(map),
+            }
+        }
+        bytes
     }
 
     /// Whether it lies on the labels' grid.

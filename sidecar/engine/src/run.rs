@@ -222,14 +222,15 @@ impl<'a> Run<'a> {
     /// Keeps the second choice in a box of the image that begins at `start`.
     pub(crate) fn keep(&mut self, found: RunnerUp, grid: &Grid, start: [usize; 3]) {
         let wanted = self.values();
-        let mut second = found.second.pasted(grid, start);
+        let is_whole = found.second.grid.size == grid.size;
+        let mut second = if is_whole { found.second } else { found.second.pasted(grid, start) };
         second.translate(&from_fn(|value| if wanted.contains(&(value as u8)) { value as u8 } else { 0 }));
         // Beyond the box nobody was asked: as sure as can be. Margins are turned over, since pasting fills with 0.
         let turned = |mut margin: LabelMap| {
             margin.translate(&from_fn(|margin| 255 - margin as u8));
             margin
         };
-        let margin = turned(turned(found.margin).pasted(grid, start));
+        let margin = if is_whole { found.margin } else { turned(turned(found.margin).pasted(grid, start)) };
         self.runner_up = Some(RunnerUp { second, margin });
     }
 

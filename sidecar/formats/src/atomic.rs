@@ -14,6 +14,22 @@ pub(crate) fn write(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), Stopped>,
 ) -> Result<()> {
+    put(path, true, fill)
+}
+
+/// As [`write`], for what nobody looks for when the power was cut: the disk may have the bytes later.
+pub(crate) fn write_for_now(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), Stopped>,
+) -> Result<()> {
+    put(path, false, fill)
+}
+
+fn put(
+    path: &Path,
+    lasts: bool,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), Stopped>,
+) -> Result<()> {
     let failed = |source| Error::write(path, source);
     // A link to a file that is there is replaced at its target; a dangling one is replaced itself.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -39,7 +55,9 @@ pub(crate) fn write(
     })?;
     writer.flush().map_err(failed)?;
     drop(writer);
-    temporary.as_file().sync_all().map_err(failed)?;
+    if lasts {
+        temporary.as_file().sync_all().map_err(failed)?;
+    }
     temporary.persist(&target).map_err(|error| failed(error.error))?;
     Ok(())
 }

@@ -63,8 +63,8 @@ pub fn parts(
     for (index, pair) in places.windows(2).enumerate() {
         progress.step("unpacking", index as u64, places.len() as u64)?;
         file.seek(SeekFrom::Start(pair[0].after)).map_err(read)?;
-        let mut bytes = Vec::new();
         let content = pair[1].at.saturating_sub(pair[0].after);
+        let mut bytes = Vec::with_capacity(content as usize);
         (&file).take(content).read_to_end(&mut bytes).map_err(read)?;
         let body = after_headers(&bytes)
             .ok_or_else(|| Error::Corrupt { detail: "a part of the multipart body has no headers".into() })?;
@@ -135,17 +135,21 @@ fn delimiters(file: &mut File, delimiter: &[u8], most: u64, progress: &Progress)
     }
 }
 
-/// Where `needle` first stands in `bytes`.
+/// Where `needle` first stands in `bytes`: looked for from its end, so that few of the bytes are looked at (Horspool 1980).
 fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    let first = *needle.first()?;
-    let mut from = 0;
-    loop {
-        from += bytes.get(from..)?.iter().position(|&byte| byte == first)?;
-        if bytes[from..].starts_with(needle) {
-            return Some(from);
-        }
-        from += 1;
+    let (&last, before) = needle.split_last()?;
+    let mut shift = [needle.len(); 256];
+    for (at, &byte) in before.iter().enumerate() {
+        shift[usize::from(byte)] = before.len() - at;
     }
+    let mut end = before.len();
+    while let Some(&byte) = bytes.get(end) {
+        if byte == last && bytes[end - before.len()..end] == *before {
+            return Some(end - before.len());
+        }
+        end += shift[usize::from(byte)];
+    }
+    None
 }
 
 /// Where the content of a part begins: behind the line break and the empty line that end its headers.

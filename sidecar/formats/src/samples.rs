@@ -331,11 +331,18 @@ pub(crate) fn check_range(volume: &Volume, sample: Sample) -> Result<()> {
 
 /// Appends intensities to `bytes`, little-endian, integers rounded to nearest, ties to even.
 pub(crate) fn encode(voxels: &[f32], sample: Sample, bytes: &mut Vec<u8>) {
-    let rounded = voxels.iter().map(|value| value.round_ties_even());
     match sample {
-        Sample::U8 => bytes.extend(rounded.map(|value| value as u8)),
-        Sample::U16 => bytes.extend(rounded.flat_map(|value| (value as u16).to_le_bytes())),
-        Sample::I16 => bytes.extend(rounded.flat_map(|value| (value as i16).to_le_bytes())),
-        _ => bytes.extend(voxels.iter().flat_map(|value| value.to_le_bytes())),
+        Sample::U8 => put(voxels, bytes, |value| [value.round_ties_even() as u8]),
+        Sample::U16 => put(voxels, bytes, |value| (value.round_ties_even() as u16).to_le_bytes()),
+        Sample::I16 => put(voxels, bytes, |value| (value.round_ties_even() as i16).to_le_bytes()),
+        _ => put(voxels, bytes, f32::to_le_bytes),
     }
+}
+
+/// Appends all values, each as `N` bytes.
+fn put<const N: usize>(voxels: &[f32], bytes: &mut Vec<u8>, encode: impl Fn(f32) -> [u8; N]) {
+    let start = bytes.len();
+    bytes.resize(start + N * voxels.len(), 0);
+    let places = bytes[start..].as_chunks_mut::<N>().0;
+    places.iter_mut().zip(voxels).for_each(|(place, &value)| *place = encode(value));
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::error::{Answer, Refusal};
 use super::protocol::{Image, Images, Note, Reading, origin, voxels};
-use super::rendezvous::write_whole;
+use super::rendezvous::write_for_now;
 use super::worker::of_formats;
 
 /// Reads an upload; [`Images`] are the answer.
@@ -42,7 +42,7 @@ fn keep(index: usize, group: formats::Group, reading: &Reading, progress: &Progr
     let mut series = None;
     if let Source::Dicom(source) = &image.source {
         let bytes = serde_json::to_vec(source).map_err(|_| Refusal::internal())?;
-        let written = write_whole(&reading.folder.join(origin(index)), &bytes);
+        let written = write_for_now(&reading.folder.join(origin(index)), &bytes);
         written.map_err(|error| Refusal::spool(&error))?;
         sources = vec![None; grid.size[2]];
         for slice in source.slices.iter().filter(|slice| slice.k.fract() == 0.0) {

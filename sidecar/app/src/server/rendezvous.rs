@@ -173,6 +173,11 @@ pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.write(true)
 }
 
+/// Writes a file that no later server looks for.
+pub(super) fn write_for_now(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    private(OpenOptions::new().create(true).truncate(true)).open(path)?.write_all(bytes)
+}
+
 /// Writes a file so that after any interruption it is there whole, old or new.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("part");

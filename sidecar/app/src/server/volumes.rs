@@ -21,7 +21,7 @@ use super::id::{Id, hexadecimal};
 use super::inputs::Input;
 use super::jobs::reused;
 use super::protocol::{Image, Images, Reading, origin, voxels};
-use super::rendezvous::{make_private, private, write_whole};
+use super::rendezvous::{make_private, private, write_for_now};
 use super::volume_view::View;
 
 /// Volumes at a time.
@@ -139,7 +139,7 @@ impl Volume {
         volume.sha256 = new.sha256;
         if let Some(source) = source {
             let bytes = serde_json::to_vec(&source).map_err(|_| Refusal::internal())?;
-            write_whole(&volume.folder.join(origin(0)), &bytes).map_err(|error| Refusal::spool(&error))?;
+            write_for_now(&volume.folder.join(origin(0)), &bytes).map_err(|error| Refusal::spool(&error))?;
         }
         volume.begin(header.as_bytes())
     }

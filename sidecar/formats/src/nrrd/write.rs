@@ -14,6 +14,8 @@ use crate::{atomic, gzip};
 
 /// Voxels converted and compressed at a time.
 const BLOCK_VOXELS: usize = 1 << 20;
+/// Blocks converted side by side, where nothing is compressed.
+const BLOCKS_TOGETHER: usize = 8;
 
 /// Writes intensities as `u8`, `u16`, `i16` (rounded) or `f32`.
 ///
@@ -32,7 +34,7 @@ pub fn write_volume(path: &Path, volume: &Volume, sample: Sample, progress: &Pro
 }
 
 /// Writes intensities as they are, unpacked and in the smallest type that holds them, for a program of this computer
-/// to read soon; gives that type. `modality` is DICOM's code.
+/// to read soon; gives that type. `modality` is DICOM's code. The disk may have the file only later.
 ///
 /// # Errors
 ///
@@ -50,15 +52,20 @@ pub fn write_unpacked(
     let sample = if voxels.par_iter().all(is_short) { Sample::I16 } else { Sample::F32 };
     let pairs = modality.map_or_else(String::new, |modality| format!("modality:={modality}\n"));
     let header = header(&volume.grid, sample, "raw", &pairs);
-    let blocks = voxels.len().div_ceil(BLOCK_VOXELS);
-    atomic::write(path, |out| {
+    let together = BLOCKS_TOGETHER * BLOCK_VOXELS;
+    let steps = voxels.len().div_ceil(together) as u64;
+    atomic::write_for_now(path, |out| {
         out.write_all(header.as_bytes())?;
-        let mut bytes = Vec::new();
-        for (index, block) in voxels.chunks(BLOCK_VOXELS).enumerate() {
-            progress.step("writing", index as u64, blocks as u64)?;
-            bytes.clear();
-            samples::encode(block, sample, &mut bytes);
-            out.write_all(&bytes)?;
+        let mut encoded = vec![Vec::new(); BLOCKS_TOGETHER];
+        for (index, some) in voxels.chunks(together).enumerate() {
+            progress.step("writing", index as u64, steps)?;
+            let blocks = some.par_chunks(BLOCK_VOXELS).zip(&mut encoded);
+            let written = blocks.map(|(block, bytes)| {
+                bytes.clear();
+                samples::encode(block, sample, bytes);
+            });
+            let written = written.count();
+            encoded[..written].iter().try_for_each(|bytes| out.write_all(bytes))?;
         }
         Ok(())
     })?;
