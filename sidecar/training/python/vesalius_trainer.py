@@ -35,6 +35,17 @@ def read_weights(folder):
     }
 
 
+def rows(given, own, labels):
+    """A last layer for this data set's labels: rows of structures that the other model knows, `own` for the others."""
+    if given.shape[1:] != own.shape[1:] or len(labels) != len(own):
+        return own
+    known = [(row, label) for row, label in enumerate(labels) if label is not None and label < len(given)]
+    found = own.clone()
+    for row, label in known:
+        found[row] = given[label].to(own.device, own.dtype)
+    return found
+
+
 class VesaliusTrainer(nnUNetTrainer):
     def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cuda")):  # names are nnU-Net's
         super().__init__(plans, configuration, fold, dataset_json, device)
@@ -63,14 +74,18 @@ class VesaliusTrainer(nnUNetTrainer):
         network = getattr(self.network, "_orig_mod", self.network)
         network = getattr(network, "module", network)
         own = network.state_dict()
-        same_labels = self.job.get("same_labels", False)
+        labels = self.job.get("start_labels", [])
         taken = {}
         for name, value in own.items():
             # PyTorch stores the encoder a second time as a part of the decoder.
             found = given.get(name.replace("decoder.encoder.", "encoder.").replace(".all_modules.0.", ".conv."))
             if found is None and ".all_modules.1." in name:
                 found = given.get(name.replace("decoder.encoder.", "encoder.").replace(".all_modules.1.", ".norm."))
-            if found is not None and found.shape == value.shape and (same_labels or ".seg_layers." not in name):
+            if found is None:
+                continue
+            if ".seg_layers." in name:
+                found = rows(found, value, labels)
+            if found.shape == value.shape:
                 taken[name] = found.to(value.device, value.dtype)
         own.update(taken)
         network.load_state_dict(own)

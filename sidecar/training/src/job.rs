@@ -39,8 +39,10 @@ pub struct Job {
     /// SHA-256 of the model that they are from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_sha256: Option<String>,
-    /// Whether that model's labels are those of the data set: then its last layer is taken over too.
-    pub same_labels: bool,
+    /// For each label of the data set, background first: the label of the same structure in that model, whose row of the
+    /// last layer is taken over; none where the model does not know it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub start_labels: Vec<Option<u8>>,
     /// How long and how.
     pub settings: Settings,
     /// Splits to use instead of the data set's own.
@@ -119,7 +121,7 @@ mod tests {
             plans: None,
             start_from: None,
             start_sha256: None,
-            same_labels: false,
+            start_labels: Vec::new(),
             settings: crate::Preset::Smoke.settings(),
             fold: json!(0),
             seed: 1,

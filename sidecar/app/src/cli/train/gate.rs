@@ -76,12 +76,11 @@ pub(super) fn prequential(
         ));
     }
     let result = gate(plan, &all);
+    let text = serde_json::to_vec_pretty(&result).map_err(|error| Error::Output(error.into()))?;
+    process::write(&plan.run.join("gate.json"), &text)?;
     tell(&result, &old_id, context);
     if !result.passed {
-        return Err(Error::refused(
-            format!("the new model is not good enough to replace `{old_id}`, and was not installed"),
-            format!("correct more cases and train again; curve and numbers are in `{}`", plan.run.display()),
-        ));
+        return Err(refusal(&result, &old_id, &plan.run));
     }
     let run = plan.run.join("final");
     let job = job(plan, &splits, rounds, &run);
@@ -268,6 +267,36 @@ fn tell(result: &GateResult, old: &str, context: &Context) {
         let worse = if *difference < -MARGIN { "  worse" } else { "" };
         context.display.note(&format!("  {name}: {difference:+.4}{worse}"));
     }
+    let worse = worse(result);
+    if result.passed && !worse.is_empty() {
+        context.display.note(&format!(
+            "what became worse, the old model still tells: `vesalius segment --task {old} -rs {}`",
+            worse.join(" ")
+        ));
+    }
+}
+
+/// Structures whose mean Dice fell by more than the margin.
+fn worse(result: &GateResult) -> Vec<&str> {
+    let is_worse = |(_, difference): &(&String, &f64)| **difference < -MARGIN;
+    result.structures.iter().filter(is_worse).map(|(name, _)| name.as_str()).collect()
+}
+
+/// Why the model was not installed, and what to do about it.
+fn refusal(result: &GateResult, old: &str, run: &Path) -> Error {
+    let worse = worse(result);
+    let where_to = format!("`{old}` stays as it was; curve and numbers are in `{}`", run.display());
+    let what = format!("the new model is not good enough to replace `{old}`, and was not installed");
+    if worse.is_empty() {
+        return Error::refused(
+            format!("{what}: over {} cases it cannot be told from a worse one", result.n),
+            format!("correct more cases and train again; {where_to}"),
+        );
+    }
+    Error::refused(
+        format!("{what}: worse at {}", worse.join(", ")),
+        format!("correct more cases that hold {}, and train again; {where_to}", worse.join(", ")),
+    )
 }
 
 #[cfg(test)]
@@ -286,6 +315,23 @@ mod tests {
         ] {
             assert_eq!(passes(difference, interval), passed, "{difference} {interval:?}");
         }
+    }
+
+    #[test]
+    fn a_refusal_names_the_structures_and_the_way_out() {
+        let result = |worse: f64| GateResult {
+            difference: -0.01,
+            interval: None,
+            n: 8,
+            structures: BTreeMap::from([("liver".to_owned(), worse), ("spleen".to_owned(), 0.02)]),
+            passed: false,
+        };
+        let said = |worse: f64| format!("{:?}", refusal(&result(worse), "total", Path::new("run")));
+        let text = said(-0.02);
+        assert!(text.contains("worse at liver\"") && text.contains("more cases that hold liver, and"), "{text}");
+        assert!(text.contains("`total` stays as it was; curve and numbers are in `run`"), "{text}");
+        let text = said(-0.001);
+        assert!(text.contains("over 8 cases it cannot be told from a worse one"), "{text}");
     }
 
     #[test]

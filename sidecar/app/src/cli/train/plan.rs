@@ -57,7 +57,7 @@ impl<'a> Plan<'a> {
             plans: start.as_ref().map(|start| start.plans.clone()),
             start_from: start.as_ref().map(|start| start.folder.clone()),
             start_sha256: start.as_ref().map(|start| start.sha256.clone()),
-            same_labels: start.as_ref().is_some_and(|start| start.same_labels),
+            start_labels: start.map(|start| start.labels).unwrap_or_default(),
             settings,
             splits: None,
             fold,

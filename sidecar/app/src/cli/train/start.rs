@@ -19,8 +19,8 @@ pub(super) struct Start {
     pub(super) folder: PathBuf,
     /// The model's hash.
     pub(super) sha256: String,
-    /// Whether it tells the same structures by the same labels.
-    pub(super) same_labels: bool,
+    /// Its label for each of the data set's, background first; none for structures that it does not know.
+    pub(super) labels: Vec<Option<u8>>,
 }
 
 /// Lays the model's plan and first fold down in the training's folder.
@@ -46,15 +46,12 @@ pub(super) fn lay(
             "train on from a model of the same channels, or without `--from`",
         ));
     }
-    let labels: BTreeMap<u8, String> =
-        plan.labels.iter().map(|label| (label.value, label.name.clone())).collect();
-    let same_labels = labels == dataset.labels;
-    if !same_labels {
-        context.display.note(&format!(
-            "note: `{}` tells other structures than the data set: its last layer begins anew",
-            installed.id
-        ));
-    }
+    let known: BTreeMap<&str, u8> =
+        plan.labels.iter().map(|label| (label.name.as_str(), label.value)).collect();
+    tell(&installed.id, &known, &dataset.labels, context);
+    let labels = std::iter::once(Some(0))
+        .chain(dataset.labels.values().map(|name| known.get(name.as_str()).copied()))
+        .collect();
     let folder = run.join("start");
     std::fs::create_dir_all(&folder).map_err(|error| Error::write(&folder, error))?;
     let plans = folder.join("plans.json");
@@ -68,5 +65,23 @@ pub(super) fn lay(
     ] {
         std::fs::write(&path, text).map_err(|error| Error::write(&path, error))?;
     }
-    Ok(Start { plans, folder, sha256: installed.sha256, same_labels })
+    Ok(Start { plans, folder, sha256: installed.sha256, labels })
+}
+
+/// What the new model learns from nothing, and what it will no longer know.
+fn tell(id: &str, known: &BTreeMap<&str, u8>, wanted: &BTreeMap<u8, String>, context: &Context) {
+    let quoted = |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let new: Vec<&str> =
+        wanted.values().map(String::as_str).filter(|name| !known.contains_key(name)).collect();
+    if !new.is_empty() {
+        context.display.note(&format!("note: `{id}` does not know {}: learned from nothing", quoted(new)));
+    }
+    let lost: Vec<&str> =
+        known.keys().copied().filter(|name| !wanted.values().any(|other| other == name)).collect();
+    if !lost.is_empty() {
+        context.display.note(&format!(
+            "note: the data set does not hold {}: the new model will not know what `{id}` does",
+            quoted(lost)
+        ));
+    }
 }
