@@ -302,6 +302,10 @@ export class App {
     if (!this.isInViewer(result)) return;
     await this.guarded(async () => {
       this.fixing = await Fixing.begin(this.host, this.connection.client, result, {
+        began: () => {
+          this.notice = undefined;
+          this.changed();
+        },
         changed: () => this.changed(),
         failed: error => void this.fail(error),
       });

@@ -25,6 +25,8 @@ const AGAIN = 3000;
 
 /** What the panel hears. */
 export interface Listener {
+  /** The user asks for something: what was told before is old. */
+  began(): void;
   changed(): void;
   failed(error: unknown): void;
 }
@@ -155,6 +157,7 @@ export class Fixing {
   /** Does something, as a step of the viewer's own history where it changes voxels. */
   async operate(action: Action): Promise<void> {
     const isStep = typeof action === 'object' && ('prompt' in action || 'tool' in action);
+    this.listener.began();
     await this.enqueue(async () => {
       const done = await this.session.operate(action);
       this.put(done.slices);
@@ -205,7 +208,7 @@ export class Fixing {
   async ask(network: string): Promise<void> {
     const question = new AbortController();
     [this.question, this.isAsking] = [question, true];
-    this.listener.changed();
+    this.listener.began();
     try {
       const sees = await this.session.propose(network, question.signal);
       if (!sees) throw new Error('The network does not agree with the click: nothing has changed.');

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assigned, type Choice } from '../src/channels.ts';
-import type { DisplaySet } from '../src/host.ts';
-import type { Series } from '../src/series.ts';
+import type { Task } from '../src/api.ts';
+import { assigned, Channels, type Choice } from '../src/channels.ts';
+import type { DisplaySet, Host } from '../src/host.ts';
+import { type Series, seriesOf } from '../src/series.ts';
 
 const choice = (label: string, type = '', timePoint?: number): Choice => {
   const displaySet = { instances: [{ SOPInstanceUID: '1', ImageType: type }] } as unknown as DisplaySet;
@@ -34,4 +35,26 @@ test('what the user chose stays, and what nothing is known of is left open', () 
   assert.deepEqual(of(['DWI', 'ADC'], [one, two], [['ADC', 'MR · 2 · whatever']]), [one.label, two.label]);
   // A channel whose image the user gave to another looks for the next.
   assert.deepEqual(of(['DWI', 'ADC'], [one, two], [['ADC', 'MR · 1 · DWI']]), [undefined, one.label]);
+});
+
+test('the result lies on the images of the pane, which must be one of the task’s', () => {
+  const set = (name: string): DisplaySet => ({
+    displaySetInstanceUID: name,
+    StudyInstanceUID: 'study',
+    SeriesInstanceUID: name,
+    SeriesDescription: name,
+    Modality: 'MR',
+    imageIds: ['a', 'b'],
+    instances: [{ SOPInstanceUID: '1' }],
+  });
+  const sets = ['DWI', 'ADC', 'T1'].map(set);
+  const host = { services: { displaySetService: { getActiveDisplaySets: () => sets } } } as unknown as Host;
+  const task = { modality: 'MR', channels: ['DWI', 'ADC'] } as unknown as Task;
+  const said = (n: number): string | undefined =>
+    new Channels(host).missing(task, seriesOf(sets[n] as DisplaySet, 'pane'));
+  assert.deepEqual([0, 1, 2].map(said), [
+    undefined,
+    undefined,
+    'Click a pane that shows one of these images.',
+  ]);
 });

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { connected, labelsShown, openPanel, openStudy, press, segment } from './browser.mjs';
+import { until } from './programs.mjs';
 import { compare, python, world } from './world.mjs';
 
 let here;
@@ -12,6 +13,12 @@ before(async () => {
   here = await world(['short', 'dwi']);
   here.configure({ transport: 'relay' });
   const context = await here.context();
+  // What waits for most of an hour waits for the test instead.
+  await context.addInitScript(() => {
+    const { setTimeout: wait } = window;
+    window.later = [];
+    window.setTimeout = (work, ms, ...more) => (ms >= 30 * 60 * 1000 ? window.later.push(work) : wait(work, ms, ...more));
+  });
   page = await openStudy(context, here.viewer.origin, here.series.short.study);
   await openPanel(page);
   await here.pair(page);
@@ -52,6 +59,17 @@ test('Save to PACS stores a DICOM SEG that another reader reads alike', async ()
   assert.deepEqual(parotid, ['SCT', '45289007', 'Left', 'AUTOMATIC']);
   const found = compare(here, 'short', JSON.parse(fs.readFileSync(out, 'utf8')));
   assert.deepEqual([found.images, found.differing], [40, 0]);
+});
+
+test('what is still looked at when the sidecar is about to forget the job is kept by a session', async () => {
+  assert.deepEqual((await here.sidecar.ask('sessions')).json, []);
+  assert.equal(await page.evaluate(() => window.later.splice(0).map(work => work()).length), 1);
+  const [job] = (await here.sidecar.ask('jobs')).json;
+  const [session] = await until(async () => {
+    const { json } = await here.sidecar.ask('sessions');
+    return json.length && json;
+  }, 'a session is begun');
+  assert.equal(session.job, job.id);
 });
 
 /** Names as DICOM SEG has them. */

@@ -176,6 +176,15 @@ test('a network is asked about the last click, and its answer is shown as one mo
   await shot('tools');
 });
 
+test('a network that does not agree with the click changes nothing, and the panel says so', async () => {
+  const { json } = await here.sidecar.ask(`sessions/${session}`);
+  const seen = { revision: json.revision, candidates: json.candidates, chosen: json.chosen, label: json.label };
+  await page.route('**/propose', route => route.fulfill({ json: seen }), { times: 1 });
+  await press(page, 'vesalius-ask');
+  await page.locator('[data-cy=vesalius-notice]').getByText('The network does not agree with the click').waitFor();
+  await settled(0);
+});
+
 test('what another viewer does in the same session is followed', async () => {
   const { json } = await here.sidecar.ask(`sessions/${session}`);
   // Whichever of both can change something there by now.
