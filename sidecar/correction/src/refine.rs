@@ -278,29 +278,40 @@ impl<'a> Tiles<'a> {
         };
         let mut seen = (vec![false; flips.len()], vec![false; flipped.len()]);
         let mut waiting: Vec<Result<usize, usize>> = Vec::new();
+        let mut reach = |next: Result<usize, usize>, waiting: &mut Vec<_>| {
+            let (seen, passable) = match next {
+                Ok(place) => (&mut seen.0[place], voxel(place)),
+                Err(cell) => (&mut seen.1[cell], whole(cell)),
+            };
+            if passable && !*seen {
+                *seen = true;
+                waiting.push(next);
+            }
+        };
         for &seed in seeds {
             let Some(cell) = block.cell(seed) else { continue };
             let origin = block.voxel(cell);
             let at: [usize; 3] = std::array::from_fn(|a| seed[a] + 1 - origin[a]);
-            waiting.push(self.tile(cell).map(|tile| tile * self.patch() + self.flat(at)).ok_or(cell));
+            let place = self.tile(cell).map(|tile| tile * self.patch() + self.flat(at));
+            reach(place.ok_or(cell), &mut waiting);
         }
         while let Some(next) = waiting.pop() {
             match next {
-                Ok(place) if !seen.0[place] && voxel(place) => {
-                    seen.0[place] = true;
+                Ok(place) => {
                     let (tile, at) = (place / self.patch(), self.at(place % self.patch()));
-                    waiting.extend((0..6).map(|direction| self.neighbor(tile, at, direction)));
+                    (0..6).for_each(|direction| reach(self.neighbor(tile, at, direction), &mut waiting));
                 }
-                Err(cell) if !seen.1[cell] && whole(cell) => {
-                    seen.1[cell] = true;
+                Err(cell) => {
                     for (direction, next) in block.around(cell).into_iter().enumerate() {
                         match self.tile(next) {
-                            Some(tile) => waiting.extend(self.face(tile, direction ^ 1).map(Ok)),
-                            None => waiting.push(Err(next)),
+                            Some(tile) => {
+                                self.face(tile, direction ^ 1)
+                                    .for_each(|place| reach(Ok(place), &mut waiting));
+                            }
+                            None => reach(Err(next), &mut waiting),
                         }
                     }
                 }
-                _ => {}
             }
         }
         seen.0.iter_mut().zip(flips).for_each(|(seen, flips)| *seen &= flips);
@@ -373,10 +384,31 @@ impl Coarse<'_> {
         match (self.flipped[cell], divided) {
             (true, None) => State::Flip,
             _ if (self.easy)(cell) => State::Flip,
-            (_, Some(false)) => State::Open,
+            (_, Some(false)) if self.is_near(cell, voxel) => State::Open,
+            (true, Some(false)) => State::Flip,
             (_, Some(true)) if flipped_before() => State::Flip,
             _ => State::Stay,
         }
+    }
+
+    /// Whether a voxel of a divided cell lies within half a cell of a neighbour that does otherwise: so far, and two
+    /// voxels at least, the boundary may be off. A cell that is not divided for a neighbour's sake is near throughout.
+    fn is_near(&self, cell: usize, voxel: [usize; 3]) -> bool {
+        let (block, origin) = (self.block, self.block.voxel(cell));
+        let mut is_at_boundary = false;
+        for (direction, next) in block.around(cell).into_iter().enumerate() {
+            if self.flipped[next] == self.flipped[cell] || block.roles[next] == Role::Outside {
+                continue;
+            }
+            is_at_boundary = true;
+            let a = direction / 2;
+            let from_start = voxel[a] - origin[a];
+            let off = if direction % 2 == 1 { block.factor[a] - 1 - from_start } else { from_start };
+            if off < block.factor[a].div_ceil(2).max(2) {
+                return true;
+            }
+        }
+        !is_at_boundary
     }
 
     /// Whether a cell and its 26 neighbours do what they did in the scope before.
