@@ -33,7 +33,8 @@ def compare(folder: Path, spool: Path, b_value: float | None = None) -> dict:
     """Every pixel of every image against the voxel that lies where DICOM says that the pixel lies."""
     voxels, (i, j, k, origin) = received(spool)
     to_index = np.linalg.inv(np.array([i, j, k]).T)
-    differing = slices = 0
+    slices = 0
+    wrong: list[list] = []
     for file in folder.glob("*.dcm"):
         data = pydicom.dcmread(file)
         if b_value is not None and data.DiffusionBValue != b_value:
@@ -47,9 +48,13 @@ def compare(folder: Path, spool: Path, b_value: float | None = None) -> dict:
         index = (world - origin) @ to_index.T
         nearest = np.rint(index).astype(int)
         assert np.abs(index - nearest).max() < 1e-3
-        differing += int((voxels[tuple(np.moveaxis(nearest[..., ::-1], -1, 0))] != pixels).sum())
+        found = voxels[tuple(np.moveaxis(nearest[..., ::-1], -1, 0))]
+        at = np.argwhere(found != pixels)
+        wrong += [[file.name, int(j), int(i), float(pixels[j, i]), float(found[j, i])] for j, i in at]
         slices += 1
-    return {"slices": slices, "voxels": int(voxels.size), "differing": differing}
+    told = {"slices": slices, "voxels": int(voxels.size), "differing": len(wrong)}
+    # Where, what DICOM has there, and what was received.
+    return {**told, "first": wrong[:20]} if wrong else told
 
 
 if __name__ == "__main__":
