@@ -58,7 +58,7 @@ export type Choice = {
 };
 
 /** Why something was refused or failed. Codes never change their meaning; new ones may come. */
-export type Code = 'bad_request' | 'invalid_json' | 'unauthorized' | 'origin_refused' | 'local_only' | 'pairing_closed' | 'pairing_failed' | 'pairing_refused' | 'archive_refused' | 'not_found' | 'method_not_allowed' | 'stalled' | 'conflict' | 'wrong_offset' | 'volume_incomplete' | 'job_not_done' | 'model_missing' | 'model_unavailable' | 'licence_not_accepted' | 'download_failed' | 'out_of_memory' | 'length_required' | 'too_large' | 'needs_too_much_memory' | 'unsupported_media_type' | 'host_refused' | 'geometry_invalid' | 'checksum_mismatch' | 'unknown_task' | 'unknown_structure' | 'unknown_operating_point' | 'unknown_channel' | 'channel_missing' | 'channel_mismatch' | 'modality_mismatch' | 'invalid_region' | 'version_unsupported' | 'queue_full' | 'too_many_attempts' | 'headers_too_large' | 'internal' | 'worker_died' | 'worker_silent' | 'segmentation_failed' | 'image_refused' | 'ambiguous' | 'runtime_missing' | 'shutting_down' | 'disk_full' | 'cancelled' | 'interrupted' | 'stale' | 'forgotten' | 'invalid' | 'locked';
+export type Code = 'bad_request' | 'invalid_json' | 'unauthorized' | 'origin_refused' | 'local_only' | 'pairing_closed' | 'pairing_failed' | 'pairing_refused' | 'archive_refused' | 'not_found' | 'method_not_allowed' | 'stalled' | 'conflict' | 'wrong_offset' | 'volume_incomplete' | 'job_not_done' | 'model_missing' | 'model_unavailable' | 'licence_not_accepted' | 'download_failed' | 'out_of_memory' | 'length_required' | 'too_large' | 'needs_too_much_memory' | 'unsupported_media_type' | 'host_refused' | 'geometry_invalid' | 'checksum_mismatch' | 'unknown_task' | 'unknown_structure' | 'unknown_operating_point' | 'unknown_channel' | 'channel_missing' | 'channel_mismatch' | 'modality_mismatch' | 'invalid_region' | 'version_unsupported' | 'queue_full' | 'too_many_attempts' | 'headers_too_large' | 'internal' | 'worker_died' | 'worker_silent' | 'segmentation_failed' | 'image_refused' | 'ambiguous' | 'runtime_missing' | 'shutting_down' | 'disk_full' | 'cancelled' | 'interrupted' | 'stale' | 'forgotten' | 'invalid' | 'masked' | 'locked';
 
 /** A concept of a coding scheme. */
 export type Concept = {
@@ -369,6 +369,7 @@ export type Sign = 'add' | 'remove';
 export type StructureTool = {
   /** Moves the boundary to where the image has edges, by so many millimetres at most, up to 10. */
   snap: {
+  editable?: Editable | null;
   label: number;
   within_mm: number;
 };
@@ -376,18 +377,21 @@ export type StructureTool = {
   /** Fills slices between drawn ones: those along axis 0, 1 or 2 of the image, or along the one with most gaps. */
   fill: {
   axis?: number | null;
+  editable?: Editable | null;
   label: number;
 };
 } | {
   /** Keeps what hangs together with a position in LPS+ millimetres. */
   keep: {
   at: number[];
+  editable?: Editable | null;
   label: number;
 };
 } | {
   /** Makes what hangs together with a position in LPS+ millimetres background. */
   drop: {
   at: number[];
+  editable?: Editable | null;
   label: number;
 };
 };

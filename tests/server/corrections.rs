@@ -172,7 +172,7 @@ fn operations_are_those_of_the_crate_bit_for_bit() {
         Action::Lock(2, true),
         Action::Prompt(patient.click([10, 14, 12], Sign::Remove, None)),
         Action::Prompt(boxed),
-        Action::Tool(Tool::Snap { label: 1, within_mm: 4.0 }),
+        Action::Tool(Tool::Snap { label: 1, within_mm: 4.0, editable: None }),
         Action::Accept(Some(3)),
         Action::Lock(2, false),
         Action::Accept(None),

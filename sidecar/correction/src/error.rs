@@ -36,6 +36,12 @@ pub enum Error {
         /// The label that was to grow or shrink.
         label: u8,
     },
+    /// What would change lies where the viewer's masking allows no change.
+    #[error("what would change of label {label} lies where the viewer's masking allows no change")]
+    Masked {
+        /// The label that was to change.
+        label: u8,
+    },
     /// Image, labels or masks have different sizes.
     #[error("{found:?} voxels, where {expected:?} were expected")]
     SizesDiffer {

@@ -75,6 +75,18 @@ pub struct Editable {
 }
 
 impl Editable {
+    /// Whether it is a range.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.intensity {
+            Some([least, most]) if !(least.is_finite() && most.is_finite() && least <= most) => {
+                Err(Error::Prompt {
+                    reason: "intensities that may change run from a finite number to a higher one",
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a voxel of a label and an intensity may change for `target`.
     pub(crate) fn allows(&self, target: u8, label: u8, intensity: f32) -> bool {
         let by_label = label == target || self.labels.as_ref().is_none_or(|labels| labels.contains(&label));
@@ -169,12 +181,15 @@ pub(crate) fn locate(prompt: &Prompt, image: &Image, labels: &LabelMap, limits: 
     let mut located = Located { sign, target, under, seeds: Vec::new(), bounds, editable };
     let scene = located.scene(image, labels, &[]);
     let free = |voxel: &[usize; 3]| scene.role(*voxel) == Role::Free;
+    let unmasked = Scene { editable: None, ..scene };
+    let only_masked = voxels.iter().any(|voxel| unmasked.role(*voxel) == Role::Free);
     let seeds: Vec<_> = match bounds {
         Some(bounds) => nearest_in(grid, &bounds, voxels[0], free).into_iter().collect(),
         None => voxels.into_iter().filter(free).collect(),
     };
     if seeds.is_empty() {
-        return Err(Error::Nothing { label: target });
+        let masked = Error::Masked { label: target };
+        return Err(if only_masked { masked } else { Error::Nothing { label: target } });
     }
     located.seeds = seeds;
     Ok(located)
@@ -207,14 +222,7 @@ fn check(prompt: &Prompt, image: &Image, labels: &LabelMap) -> Result<()> {
     if let Some(found) = [[i, j, k], labels.grid.size].into_iter().find(|found| *found != expected) {
         return Err(Error::SizesDiffer { found, expected });
     }
-    match prompt.editable.as_ref().and_then(|editable| editable.intensity) {
-        Some([least, most]) if !(least.is_finite() && most.is_finite() && least <= most) => {
-            Err(Error::Prompt {
-                reason: "intensities that may change run from a finite number to a higher one",
-            })
-        }
-        _ => Ok(()),
-    }
+    prompt.editable.as_ref().map_or(Ok(()), Editable::check)
 }
 
 /// The voxel that holds a position.

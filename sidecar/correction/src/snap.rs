@@ -28,15 +28,19 @@ struct Band<'a> {
     distance: Array3<f32>,
     /// Whether a voxel is of the structure or background.
     free: Array3<bool>,
+    /// Whether it may change.
+    allowed: Array3<bool>,
     within: f32,
 }
 
-/// The structure with its boundary moved by at most `within_mm`, in a box round it.
+/// The structure with its boundary moved by at most `within_mm`, in a box round it; only voxels that are `allowed`
+/// change.
 pub(crate) fn snapped(
     image: &Image,
     labels: &LabelMap,
     (label, object): (u8, IndexBox),
     within_mm: f64,
+    allowed: &dyn Fn([usize; 3]) -> bool,
     progress: &Progress,
 ) -> Result<(IndexBox, Array3<bool>)> {
     if !(0.1..=WIDEST_MM).contains(&within_mm) {
@@ -49,8 +53,11 @@ pub(crate) fn snapped(
     progress.step("snapping", 0, 3)?;
     let distance = distance_mm(&inside, &grid) - distance_mm(&inside.mapv(|inside| !inside), &grid);
     let free = found.mapv(|found| found == label || found == 0);
+    let allowed = Array3::from_shape_fn(free.dim(), |(k, j, i)| {
+        allowed([part.start[0] + i, part.start[1] + j, part.start[2] + k])
+    });
     let smooth = smoothed(image, part);
-    let band = Band { image, part, smooth, distance, free, within: within_mm as f32 };
+    let band = Band { image, part, smooth, distance, free, allowed, within: within_mm as f32 };
     progress.step("snapping", 1, 3)?;
     let (graph, numbers) = band.graph(grid.spacing().map(|n| n as f32))?;
     progress.step("snapping", 2, 3)?;
@@ -88,7 +95,7 @@ fn smoothed(image: &Image, part: IndexBox) -> Array3<f32> {
 
 impl Band<'_> {
     fn is_open(&self, place: (usize, usize, usize)) -> bool {
-        self.free[place] && self.distance[place].abs() <= self.within
+        self.free[place] && self.allowed[place] && self.distance[place].abs() <= self.within
     }
 
     /// How likely brightness makes the structure: deep inside against what lies about as far outside.

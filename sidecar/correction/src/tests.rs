@@ -113,6 +113,9 @@ fn what_cannot_be_is_refused() {
     check(&Prompt::click(at([23, 14, 12]), Sign::Remove, Some(2)), &Error::Locked { label: 2 });
     check(&Prompt::click(at([8, 14, 12]), Sign::Add, Some(1)), &Error::Nothing { label: 1 });
     check(&Prompt::click(at([16, 14, 12]), Sign::Remove, Some(1)), &Error::Nothing { label: 1 });
+    let dark = Some(Editable { labels: None, intensity: Some([-900.0, -800.0]) });
+    let forbidden = Prompt { editable: dark, ..Prompt::click(at([16, 14, 12]), Sign::Add, Some(1)) };
+    check(&forbidden, &Error::Masked { label: 1 });
     check(&Prompt::click(at([16, 14, 12]), Sign::Add, Some(0)), &Error::Background);
     check(&Prompt::click([1e9, 0.0, 0.0], Sign::Add, Some(1)), &Error::Outside);
     let not_finite = Prompt::click([f64::NAN, 0.0, 0.0], Sign::Add, Some(1));
@@ -337,12 +340,14 @@ proptest! {
 }
 
 fn tool(labels: &LabelMap, (_, label, voxels, _): &(Sign, Option<u8>, Vec<[usize; 3]>, u8)) -> Tool {
+    let masked = voxels[0][2] % 2 == 1;
+    let editable = masked.then(|| Editable { labels: Some([0, 2].into()), intensity: Some([-20.0, 110.0]) });
     let (label, at) = (label.unwrap_or(1), world(labels, voxels[0]));
     match voxels[0][1] % 4 {
-        0 => Tool::Snap { label, within_mm: 3.0 },
-        1 => Tool::Fill { label, axis: None },
-        2 => Tool::Keep { label, at },
-        _ => Tool::Drop { label, at },
+        0 => Tool::Snap { label, within_mm: 3.0, editable },
+        1 => Tool::Fill { label, axis: None, editable },
+        2 => Tool::Keep { label, at, editable },
+        _ => Tool::Drop { label, at, editable },
     }
 }
 

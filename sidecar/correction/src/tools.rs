@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::delta::Delta;
 use crate::image::Image;
-use crate::prompt::{Limits, voxel};
+use crate::prompt::{Editable, Limits, voxel};
 use crate::snap::snapped;
 use crate::{Error, Result};
 
@@ -21,6 +21,9 @@ pub enum Tool {
         label: u8,
         /// How far at most, up to 10 mm.
         within_mm: f64,
+        /// Where the viewer allows it to change anything; `None` is everywhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        editable: Option<Editable>,
     },
     /// Fills slices that lie between drawn ones, whose outlines pass into one another.
     Fill {
@@ -29,6 +32,9 @@ pub enum Tool {
         /// Which slices were drawn: 0 those along i, 1 along j, 2 along k; `None` takes the axis with most gaps.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         axis: Option<usize>,
+        /// Where the viewer allows it to change anything; `None` is everywhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        editable: Option<Editable>,
     },
     /// Keeps what hangs together with a position in LPS+ millimetres, and makes the rest background.
     Keep {
@@ -36,6 +42,9 @@ pub enum Tool {
         label: u8,
         /// In the part to keep.
         at: [f64; 3],
+        /// Where the viewer allows it to change anything; `None` is everywhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        editable: Option<Editable>,
     },
     /// Makes what hangs together with a position in LPS+ millimetres background.
     Drop {
@@ -43,6 +52,9 @@ pub enum Tool {
         label: u8,
         /// In the part to drop.
         at: [f64; 3],
+        /// Where the viewer allows it to change anything; `None` is everywhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        editable: Option<Editable>,
     },
 }
 
@@ -55,6 +67,16 @@ impl Tool {
             | Tool::Fill { label, .. }
             | Tool::Keep { label, .. }
             | Tool::Drop { label, .. } => *label,
+        }
+    }
+
+    /// Where it may change anything.
+    pub(crate) fn editable(&self) -> Option<&Editable> {
+        match self {
+            Tool::Snap { editable, .. }
+            | Tool::Fill { editable, .. }
+            | Tool::Keep { editable, .. }
+            | Tool::Drop { editable, .. } => editable.as_ref(),
         }
     }
 }
@@ -75,21 +97,45 @@ pub(crate) fn used(
         return Err(Error::Locked { label });
     }
     let nothing = Error::Nothing { label };
+    tool.editable().map_or(Ok(()), Editable::check)?;
     let object = labels.box_of(label).ok_or(nothing.clone())?;
     let (part, inside) = match tool {
-        Tool::Snap { within_mm, .. } => snapped(image, labels, (label, object), *within_mm, progress)?,
+        Tool::Snap { within_mm, .. } => {
+            let allowed = |at: [usize; 3]| allows(tool, image, labels, at);
+            snapped(image, labels, (label, object), *within_mm, &allowed, progress)?
+        }
         Tool::Fill { axis, .. } => filled(labels, (label, object), *axis)?,
         Tool::Keep { at, .. } => (object, component(labels, (label, object), *at, true)?),
         Tool::Drop { at, .. } => (object, component(labels, (label, object), *at, false)?),
     };
     let old = part.view(labels.labels.view());
-    let pairs = old.iter().zip(&inside).map(|(&from, inside)| match inside {
-        true if from == 0 => (from, label),
-        false if from == label => (from, 0),
-        _ => (from, from),
-    });
-    let delta = Delta::of(part, pairs);
-    if delta.is_empty() { Err(nothing) } else { Ok(delta) }
+    let changed = |from: u8, inside: bool| match inside {
+        true if from == 0 => label,
+        false if from == label => 0,
+        _ => from,
+    };
+    let mut masked = false;
+    let mut pairs = Vec::with_capacity(old.len());
+    for (((k, j, i), &from), &inside) in old.indexed_iter().zip(&inside) {
+        let to = changed(from, inside);
+        let at = [part.start[0] + i, part.start[1] + j, part.start[2] + k];
+        let allowed = from == to || allows(tool, image, labels, at);
+        masked |= !allowed;
+        pairs.push((from, if allowed { to } else { from }));
+    }
+    match Delta::of(part, pairs.into_iter()) {
+        delta if !delta.is_empty() => Ok(delta),
+        _ if masked => Err(Error::Masked { label }),
+        _ => Err(nothing),
+    }
+}
+
+/// Whether the viewer lets a tool change a voxel.
+fn allows(tool: &Tool, image: &Image, labels: &LabelMap, [i, j, k]: [usize; 3]) -> bool {
+    let at = [k, j, i];
+    let allows =
+        |editable: &Editable| editable.allows(tool.label(), labels.labels[at], image.volume().voxels[at]);
+    tool.editable().is_none_or(allows)
 }
 
 /// The structure with or without the component at a position, within its box.
@@ -210,7 +256,7 @@ mod tests {
         };
         let drawn = painted(|at| u8::from(cone(at) && [10.0, 30.0, 50.0].contains(&at[2])));
         let whole = painted(|at| u8::from(cone(at)));
-        let filled = after(&Tool::Fill { label: 1, axis: None }, &drawn).unwrap();
+        let filled = after(&Tool::Fill { label: 1, axis: None, editable: None }, &drawn).unwrap();
         let mut wrong = 0;
         for ((k, j, i), label) in
             filled.labels.indexed_iter().filter(|(at, label)| whole.labels[*at] != **label)
@@ -221,9 +267,9 @@ mod tests {
             wrong += 1;
         }
         assert!(wrong * 15 < whole.counts()[1], "{wrong} voxels");
-        assert_eq!(after(&Tool::Fill { label: 1, axis: Some(2) }, &drawn).unwrap(), filled);
+        assert_eq!(after(&Tool::Fill { label: 1, axis: Some(2), editable: None }, &drawn).unwrap(), filled);
         assert_eq!(
-            after(&Tool::Fill { label: 1, axis: None }, &whole).unwrap_err(),
+            after(&Tool::Fill { label: 1, axis: None, editable: None }, &whole).unwrap_err(),
             Error::Nothing { label: 1 }
         );
     }
@@ -235,7 +281,7 @@ mod tests {
             14.0 if x < 12.0 => 2,
             _ => 0,
         });
-        let filled = after(&Tool::Fill { label: 1, axis: None }, &labels).unwrap();
+        let filled = after(&Tool::Fill { label: 1, axis: None, editable: None }, &labels).unwrap();
         assert_eq!(filled.counts()[2], labels.counts()[2]);
         assert!(filled.counts()[1] > 4 * labels.counts()[1] / 2);
     }
@@ -247,15 +293,21 @@ mod tests {
         let at = labels.grid.world([10.0, 12.0, 10.0]);
         let first = painted(|at| u8::from(far(at, two[0]) < 6.0));
         let second = painted(|at| u8::from(far(at, two[1]) < 6.0));
-        assert_eq!(after(&Tool::Keep { label: 1, at }, &labels).unwrap(), first);
-        assert_eq!(after(&Tool::Drop { label: 1, at }, &labels).unwrap(), second);
+        assert_eq!(after(&Tool::Keep { label: 1, at, editable: None }, &labels).unwrap(), first);
+        assert_eq!(after(&Tool::Drop { label: 1, at, editable: None }, &labels).unwrap(), second);
         let beside = labels.grid.world([0.0, 0.0, 0.0]);
         assert_eq!(
-            after(&Tool::Keep { label: 1, at: beside }, &labels).unwrap_err(),
+            after(&Tool::Keep { label: 1, at: beside, editable: None }, &labels).unwrap_err(),
             Error::Nothing { label: 1 }
         );
-        assert_eq!(after(&Tool::Keep { label: 2, at }, &labels).unwrap_err(), Error::Nothing { label: 2 });
-        assert_eq!(after(&Tool::Drop { label: 0, at }, &labels).unwrap_err(), Error::Background);
+        assert_eq!(
+            after(&Tool::Keep { label: 2, at, editable: None }, &labels).unwrap_err(),
+            Error::Nothing { label: 2 }
+        );
+        assert_eq!(
+            after(&Tool::Drop { label: 0, at, editable: None }, &labels).unwrap_err(),
+            Error::Background
+        );
     }
 
     #[test]
@@ -266,7 +318,7 @@ mod tests {
             false => 2 * u8::from(at[0] < 2.0),
         });
         let image = image(&truth);
-        let tool = Tool::Snap { label: 1, within_mm: 5.0 };
+        let tool = Tool::Snap { label: 1, within_mm: 5.0, editable: None };
         let limits = Limits::default();
         let delta = used(&tool, &image, &shifted, &limits, &Progress::silent()).unwrap();
         let mut snapped = shifted.clone();
@@ -280,7 +332,38 @@ mod tests {
         assert_eq!(snapped.counts()[2], shifted.counts()[2]);
         let again = used(&tool, &image, &shifted, &limits, &Progress::silent()).unwrap();
         assert_eq!(again, delta);
-        let far = Tool::Snap { label: 1, within_mm: 1e9 };
+        let far = Tool::Snap { label: 1, within_mm: 1e9, editable: None };
         assert!(matches!(after(&far, &shifted), Err(Error::Prompt { .. })));
+    }
+
+    /// A sphere that is too large along +x and too small along -x, and a mask that lets only one side be mended.
+    #[test]
+    fn tools_change_only_what_the_viewer_allows() {
+        let truth = painted(|at| u8::from(far(at, [16.0, 22.0, 36.0]) < 11.0));
+        let shifted = painted(|at| u8::from(far(at, [18.4, 22.0, 36.0]) < 11.0));
+        let image = image(&truth);
+        let snap = |editable| Tool::Snap { label: 1, within_mm: 5.0, editable };
+        let limits = Limits::default();
+        let used = |tool: &Tool| used(tool, &image, &shifted, &limits, &Progress::silent());
+        let bright = Editable { labels: None, intensity: Some([60.0, 1000.0]) };
+        let all = used(&snap(None)).unwrap();
+        let masked = used(&snap(Some(bright.clone()))).unwrap();
+        let darkest = |delta: &Delta| {
+            let values = delta.iter().map(|([i, j, k], ..)| image.volume().voxels[[k, j, i]]);
+            values.fold(f32::INFINITY, f32::min)
+        };
+        assert!(darkest(&all) < 0.0 && darkest(&masked) >= 60.0, "{} {}", darkest(&all), darkest(&masked));
+        assert!(masked.voxels() > 100 && masked.voxels() < all.voxels());
+        // The structure itself may change, background may not: it can only shrink.
+        let inside = Editable { labels: Some([1].into()), intensity: None };
+        let shrunk = used(&snap(Some(inside))).unwrap();
+        assert!(shrunk.changes().iter().all(|((from, to), _)| (*from, *to) == (1, 0)));
+        let at = shifted.grid.world([23.0, 22.0, 18.0]);
+        let drop = |editable| Tool::Drop { label: 1, at, editable };
+        let none = Editable { labels: None, intensity: Some([5000.0, 6000.0]) };
+        assert_eq!(used(&drop(Some(none))).unwrap_err(), Error::Masked { label: 1 });
+        assert!(used(&drop(Some(bright))).unwrap().voxels() < shifted.counts()[1]);
+        let backwards = Editable { labels: None, intensity: Some([2.0, 1.0]) };
+        assert!(matches!(used(&drop(Some(backwards))), Err(Error::Prompt { .. })));
     }
 }

@@ -17,10 +17,9 @@ from . import limits, picking, scene, surfaces
 from .driver import Driver, is_cancellation
 from .editing import Editing
 from .layers import Layers
-from .link import OTHERS, Link, intensities
+from .link import OTHERS, Link
 from .process import Engine
 from .vesalius import VesaliusError, geometry, sessions
-from .vesalius.delta import Delta
 from .vesalius.sessions import ADD
 from .vesalius.steps import Work
 from .watch import Watch
@@ -249,18 +248,15 @@ class Correction:
             self.driver.stop()
         return is_asking
 
-    def allowed(self, delta: Delta, value: int) -> Delta:
-        """What the Segment Editor's masking lets through of a change of a structure."""
-        if self._layers is None or self.volume is None:
-            return delta
-        return limits.kept(delta, limits.of(self._layers, value), intensities(self.volume))
-
     def would(self, point: Point, sign: str, value: int) -> Optional[Tuple[str, int, Dict[str, Any]]]:
         """The session, its revision, and the prompt that a click would be; None while there is something else to do."""
-        if self._link is None or self.state != READY or self.driver.is_busy or not value or self.is_locked(value):
+        link, layers = self._link, self._layers
+        if link is None or layers is None or self.state != READY or self.driver.is_busy:
+            return None
+        if not value or self.is_locked(value):
             return None
         shape = sessions.point(scene.world_to_lps(self.volume, [point])[0])
-        return self._link.session, self._link.revision, sessions.prompt(shape, sign, value)
+        return link.session, link.revision, limits.of(layers, value).within(sessions.prompt(shape, sign, value))
 
     def follow(self) -> None:
         """Looks whether another viewer has changed something meanwhile; quietly, and only when nothing else is done."""

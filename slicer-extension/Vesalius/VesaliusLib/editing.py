@@ -12,9 +12,7 @@ import slicer
 
 from . import limits, link, scene, strokes
 from .link import Link
-from .vesalius import Refused, VesaliusError, geometry, sessions
-from .vesalius import delta as deltas
-from .vesalius.delta import Delta
+from .vesalius import Refused, geometry, sessions
 from .vesalius.sessions import ADD, REMOVE
 from .vesalius.steps import Work
 
@@ -33,6 +31,7 @@ NOTHING = {
     "keep": "{name} is all one piece",
     "drop": "there is no piece of {name}",
 }
+MASKED = "masked"
 NOTHING_ALLOWED = "the Segment Editor's masking allows none of it"
 # Longer pauses between two actions are no work.
 LONGEST_PAUSE = 15.0
@@ -53,11 +52,8 @@ class Editing:
         # Whether a network thinks, which may take long.
         self.is_asking = False
         self._target = 0
-        # What the last prompt and the wheel changed.
-        self._changes: List[Delta] = []
-        # Steps of the engine that are one step to the user, with the revision after them.
-        self._done: List[Tuple[int, int]] = []
-        self._undone: List[int] = []
+        # Whether the last answer was found within the Segment Editor's masking.
+        self._is_masked = False
         self._acted = time.monotonic()
 
     @property
@@ -70,28 +66,22 @@ class Editing:
     def prompt(self, action: Dict[str, Any], value: int) -> Work[str]:
         """Answers a prompt about a structure."""
         yield from self.settle()
-        yield from self._locked()
+        yield from self.link.lock_as_wanted()
         return self._told((yield from self._act(action, value)))
 
     def choose(self) -> Work[str]:
         """Other answers to the last prompt, until it is the one that the wheel stands at."""
         link_, told = self.link, ""
         while self.wanted is not None and self.wanted != link_.chosen:
-            wanted, candidates = self.wanted, link_.candidates
-            yield from self._untrim()
-            delta = yield from link_.operate({"choose": wanted}, self._seconds())
-            candidates = link_.candidates or candidates
-            back = yield from self._trim(delta)
-            link_.candidates, link_.chosen = candidates, wanted
-            self._done[-1:] = [(1 if back.is_empty else 2, link_.revision)]
-            told = self._told(_net(delta, back))
+            delta = yield from link_.operate({"choose": self.wanted}, self._seconds())
+            told = self._told(delta.changes())
         self.wanted = None
         return told
 
     def tool(self, action: Dict[str, Any]) -> Work[str]:
         """Changes a structure as a whole."""
         yield from self.settle()
-        yield from self._locked()
+        yield from self.link.lock_as_wanted()
         ((kind, tool),) = action["tool"].items()
         name = self.link.layers.name(tool["label"])
         try:
@@ -110,15 +100,9 @@ class Editing:
         """Asks a network about the last prompt, and shows its answer; the wheel goes back to the others."""
         if (yield from self.settle()) or not self.link.candidates:
             return "a network is asked about a click: click first, then ask"
-        shown = self.link.candidates, self.link.chosen
-        was_trimmed = yield from self._untrim()
         self.is_asking = True
         try:
             answer = yield from self.link.propose(network)
-        except VesaliusError:
-            if was_trimmed:
-                yield from self._retrim(shown)
-            raise
         finally:
             self.is_asking = False
         if self.link.candidates[-1]["source"] == "network":
@@ -126,8 +110,6 @@ class Editing:
             told = f"{network}: " + ((yield from self.choose()) or "that is what is shown already")
         else:
             told = f"{network} sees nothing there that the click allows"
-            if was_trimmed:
-                yield from self._retrim(shown)
         elsewhere = answer["elsewhere"]
         if elsewhere:
             places = "another place" if elsewhere == 1 else f"{elsewhere} other places"
@@ -137,35 +119,25 @@ class Editing:
     def undo(self) -> Work[str]:
         """Takes the last change back, whether a prompt made it or a brush."""
         yield from self.settle()
-        is_newest = self._is_newest
-        count = self._done.pop()[0] if is_newest else 1
-        for _ in range(count):
-            yield from self.link.operate("undo", self._seconds())
-        self._undone.append(count)
-        self._stays_newest(is_newest)
+        yield from self.link.operate("undo", self._seconds())
         return "taken back"
 
     def redo(self) -> Work[str]:
         """Makes the last change again that was taken back."""
         yield from self.settle()
-        count = self._undone.pop() if self._undone else 1
-        for _ in range(count):
-            yield from self.link.operate("redo", self._seconds())
-        self._done.append((count, self.link.revision))
+        yield from self.link.operate("redo", self._seconds())
         return "made again"
 
     def lock(self, told: str) -> Work[str]:
         """Tells the engine what the user has locked in the scene."""
         yield from self.settle()
-        yield from self._locked()
+        yield from self.link.lock_as_wanted()
         return told
 
     def accept(self, value: Optional[int]) -> Work[str]:
         """Says that a structure is right, or that all are; Slicer shows it as the segment's status."""
         yield from self.settle()
-        is_newest = self._is_newest
         yield from self.link.operate({"accept": value}, self._seconds())
-        self._stays_newest(is_newest)
         logic, layers = slicer.vtkSlicerSegmentationsModuleLogic, self.link.layers
         for each, other in layers.values.items():
             if value in (None, other):
@@ -178,7 +150,7 @@ class Editing:
         painted = yield from link_.layers.changes(link_.mirror)
         if painted.is_empty:
             return "nothing was painted since the correction began: use Paint or Erase of the Segment Editor"
-        yield from self._locked()
+        yield from self.link.lock_as_wanted()
         matrix = geometry.other_space(scene.ijk_to_ras(self._image))
         for value, adds, voxels in strokes.by_label(painted, tuple(link_.layers.dims)):
             for line in strokes.lines(voxels):
@@ -188,7 +160,7 @@ class Editing:
                     grown += sum((yield from self._act(action, value)).values())
                 except Refused as error:
                     # Where nothing can follow from the paint, it stays as it is.
-                    if error.code not in ("invalid", link.IS_LOCKED):
+                    if error.code not in ("invalid", MASKED, link.IS_LOCKED):
                         raise
         yield from self.settle()
         return f"{self._ml(painted.voxels)} were painted, and {self._ml(grown)} followed"
@@ -212,10 +184,7 @@ class Editing:
 
     def settle(self) -> Work[bool]:
         """Sends what the user painted, as a step of its own."""
-        was_painted = yield from self.link.flush(self._seconds())
-        if was_painted:
-            self._push(1)
-        return was_painted
+        return (yield from self.link.flush(self._seconds()))
 
     def describe(self, place: Dict[str, Any]) -> str:
         """A doubtful place in words."""
@@ -230,66 +199,18 @@ class Editing:
     # Parts of it.
 
     def _act(self, action: Dict[str, Any], value: int) -> Work[Changes]:
-        """A step of the engine, and what became of it within the masking."""
-        delta = yield from self.link.operate(action, self._seconds())
-        self.wanted = None
-        self._target, self._changes = self.link.label or value, []
-        back = yield from self._trim(delta)
-        self._push(1 if back.is_empty else 2)
-        return _net(delta, back)
-
-    def _trim(self, delta: Delta) -> Work[Delta]:
-        """Takes back what the Segment Editor's masking does not allow, in a step of its own; gives that step."""
-        link_ = self.link
-        allowed = limits.of(link_.layers, self._target)
-        self._changes.append(delta)
-        if allowed.are_none:
-            return deltas.empty()
-        before = limits.Before(link_.layers.dims)
-        for change in self._changes:
-            yield from before.add(change)
-        back = yield from before.forbidden(link_.mirror, allowed, link.intensities(self._image))
-        if not back.is_empty:
-            kept = link_.candidates, link_.chosen
-            yield from link_.operate("foreign", 0.0, back)
-            link_.candidates, link_.chosen = kept
-            if back.voxels != delta.voxels:
-                link_.notices.append("the Segment Editor's masking kept the rest as it was")
-        return back
-
-    def _untrim(self) -> Work[bool]:
-        """Brings back what the masking forbids, since the engine changes its newest answer only; whether it was so."""
-        was_trimmed = bool(self._done) and self._done[-1][0] == 2
-        if was_trimmed:
-            yield from self.link.operate("undo")
-            self._done[-1] = (1, self.link.revision)
-        return was_trimmed
-
-    def _retrim(self, shown: Tuple[List[Dict[str, Any]], Optional[int]]) -> Work[None]:
-        """Takes it back again, with the answers that were shown then."""
-        yield from self.link.operate("redo")
-        self._done[-1] = (2, self.link.revision)
-        self.link.candidates, self.link.chosen = shown
-
-    def _push(self, count: int) -> None:
-        self._done.append((count, self.link.revision))
-        self._undone.clear()
-
-    def _locked(self) -> Work[None]:
-        """Tells the engine what the user has locked in the scene."""
-        is_newest = self._is_newest
-        yield from self.link.lock_as_wanted()
-        self._stays_newest(is_newest)
-
-    @property
-    def _is_newest(self) -> bool:
-        """Whether the last step is the session's newest change: nobody else has made one since."""
-        return bool(self._done) and self._done[-1][1] == self.link.revision
-
-    def _stays_newest(self, is_newest: bool) -> None:
-        """After something that changed no voxels, or took the newest change back."""
-        if is_newest and self._done:
-            self._done[-1] = (self._done[-1][0], self.link.revision)
+        """A step of the engine within the Segment Editor's masking; nothing where that allows none of it."""
+        allowed = limits.of(self.link.layers, value)
+        try:
+            delta = yield from self.link.operate(allowed.within(action), self._seconds())
+        except Refused as error:
+            if error.code != MASKED:
+                raise
+            self._target = value
+            return {}
+        self.wanted, self._is_masked = None, not allowed.are_none
+        self._target = self.link.label or value
+        return delta.changes()
 
     @property
     def _image(self) -> Any:
@@ -316,17 +237,11 @@ class Editing:
         others = {label for change in changes for label in change} - {0, target}
         if others and gain >= loss:
             text += f" at the expense of {' and '.join(name(other) for other in sorted(others))}"
+        if self._is_masked:
+            text += " within the Segment Editor's masking"
         shown, count = self.answers
         return text + (f" (answer {shown} of {count}: turn the wheel for the others)" if count > 1 else "")
 
     def _ml(self, voxels: int) -> str:
         ml = voxels * geometry.voxel_ml(scene.ijk_to_ras(self._image))
         return f"{ml:.1f} mL" if ml >= 0.95 else f"{ml:.2g} mL"
-
-
-def _net(delta: Delta, back: Delta) -> Changes:
-    """What is left of a change when some of it was taken back."""
-    changes = delta.changes()
-    for (now, before), count in back.changes().items():
-        changes[before, now] = changes.get((before, now), 0) - count
-    return {change: count for change, count in changes.items() if count}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import slicer
@@ -11,7 +11,6 @@ from . import segments
 from .layers import Layers
 from .vesalius import delta as deltas
 from .vesalius.delta import Delta
-from .vesalius.steps import GO_ON, Work
 
 # Tag of a segment that the user locked.
 LOCKED = "Vesalius.Locked"
@@ -20,23 +19,28 @@ LOCKED = "Vesalius.Locked"
 class Limits(NamedTuple):
     """Which voxels may change, as the Segment Editor is set."""
 
-    # By the label that stands there.
-    may_change: np.ndarray
+    # Values that may give voxels, 0 is background; None: all. The structure itself may always.
+    labels: Optional[Tuple[int, ...]]
     # Lowest and highest intensity; None: any.
     intensity: Optional[Tuple[float, float]]
 
     @property
     def are_none(self) -> bool:
         """Whether everything may."""
-        return self.intensity is None and bool(self.may_change.all())
+        return self.labels is None and self.intensity is None
 
-    def allow(self, labels: np.ndarray, intensities: np.ndarray) -> np.ndarray:
-        """Which of some voxels may change, by what stands there and how bright they are."""
-        may = self.may_change[labels]
+    def within(self, action: Dict[str, Any]) -> Dict[str, Any]:
+        """The action of a prompt or a tool, for the engine to look for an answer within these limits."""
+        if self.are_none:
+            return action
+        editable: Dict[str, Any] = {}
+        if self.labels is not None:
+            editable["labels"] = list(self.labels)
         if self.intensity is not None:
-            low, high = self.intensity
-            may &= (intensities >= low) & (intensities <= high)
-        return may
+            editable["intensity"] = list(self.intensity)
+        if "prompt" in action:
+            return {"prompt": {**action["prompt"], "editable": editable}}
+        return {"tool": {kind: {**tool, "editable": editable} for kind, tool in action["tool"].items()}}
 
 
 def locked(layers: Layers) -> Set[int]:
@@ -54,81 +58,30 @@ def lock(segment: Any, is_locked: bool) -> None:
 
 
 def of(layers: Layers, target: int) -> Limits:
-    """The masking of the Segment Editor while `target` is corrected; the target itself may always change."""
-    may, editor = np.ones(256, bool), _editor(layers.node)
+    """The masking of the Segment Editor while `target` is corrected; 0: what the engine finds under the prompt."""
+    editor = _editor(layers.node)
     if editor is None:
-        return Limits(may, None)
+        return Limits(None, None)
+    may = {0, *layers.values.values()}
     kinds, display = slicer.vtkMRMLSegmentationNode, layers.node.GetDisplayNode()
     everything = set(layers.values.values())
     visible = {value for each, value in layers.values.items() if display is None or display.GetSegmentVisibility(each)}
     inside = {
         kinds.EditAllowedInsideAllSegments: everything,
         kinds.EditAllowedInsideVisibleSegments: visible,
-        kinds.EditAllowedInsideSingleSegment: {layers.values.get(editor.GetMaskSegmentID(), target)},
+        kinds.EditAllowedInsideSingleSegment: {layers.values.get(editor.GetMaskSegmentID(), target)} - {0},
     }
     outside = {kinds.EditAllowedOutsideAllSegments: everything, kinds.EditAllowedOutsideVisibleSegments: visible}
     mode, overwrite = editor.GetMaskMode(), editor.GetOverwriteMode()
-    if mode in inside:
-        may[:] = False
-        may[list(inside[mode])] = True
-    may[list(outside.get(mode, ()))] = False
     stays = {editor.OverwriteNone: everything, editor.OverwriteVisibleSegments: everything - visible}
-    may[list(stays.get(overwrite, ()))] = False
-    may[target] = True
+    allowed = inside.get(mode, may) - outside.get(mode, set()) - stays.get(overwrite, set())
+    # The structure itself may always, whether it is listed or not.
+    labels = None if allowed | ({target} - {0}) >= may else tuple(sorted(allowed))
     intensity = None
     if editor.GetSourceVolumeIntensityMask():
         low, high = editor.GetSourceVolumeIntensityMaskRange()
         intensity = (float(low), float(high))
-    return Limits(may, intensity)
-
-
-class Before:
-    """What stood where, before a prompt and the answers that replaced one another."""
-
-    def __init__(self, dims: Sequence[int]) -> None:
-        self._dims = dims
-        # For each change the places that none before it concerned, ascending, and what stood there.
-        self._parts: List[Tuple[np.ndarray, np.ndarray]] = []
-
-    def add(self, delta: Delta) -> Work[None]:
-        """Remembers what a change replaced."""
-        found: List[Tuple[np.ndarray, np.ndarray]] = []
-        for place, old, _ in delta.pieces(self._dims):
-            is_new = np.ones(len(place), bool)
-            for known, _ in self._parts:
-                at = np.minimum(np.searchsorted(known, place), len(known) - 1)
-                is_new &= known[at] != place
-            found.append((place[is_new], old[is_new]))
-            yield GO_ON
-        places, labels = (np.concatenate(column) for column in zip(*found)) if found else ((), ())
-        if len(places):
-            self._parts.append((places, labels))
-
-    def forbidden(self, mirror: np.ndarray, limits: Limits, intensities: np.ndarray) -> Work[Delta]:
-        """The way back from `mirror` where it changed against the limits; all of it `[k, j, i]`."""
-        now, values = mirror.reshape(-1), intensities.reshape(-1)
-        found: List[Tuple[np.ndarray, np.ndarray]] = []
-        for places, labels in self._parts:
-            for begin in range(0, len(places), deltas.PIECE):
-                place, before = places[begin : begin + deltas.PIECE], labels[begin : begin + deltas.PIECE]
-                is_bad = ~limits.allow(before, values[place]) & (now[place] != before)
-                found.append((place[is_bad], before[is_bad]))
-                yield GO_ON
-        if not found:
-            return deltas.empty()
-        place, before = (np.concatenate(column) for column in zip(*found))
-        order = np.argsort(place, kind="stable")
-        return deltas.of_places(place[order], now[place[order]], before[order], self._dims)
-
-
-def kept(delta: Delta, limits: Limits, intensities: np.ndarray) -> Delta:
-    """The part of a change that the limits allow; intensities are `[k, j, i]`."""
-    if limits.are_none or delta.is_empty:
-        return delta
-    dims = intensities.shape[::-1]
-    place, old, new = (np.concatenate(column) for column in zip(*delta.pieces(dims)))
-    where = limits.allow(old, intensities.reshape(-1)[place])
-    return deltas.of_places(place[where], old[where], new[where], dims)
+    return Limits(labels, intensity)
 
 
 def touching(delta: Delta, values: Set[int], dims: Sequence[int]) -> Tuple[Delta, Delta]:

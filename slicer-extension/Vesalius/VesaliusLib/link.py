@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Optional, Set
 import numpy as np
 import slicer
 
-from . import limits, scene, segments
+from . import limits, scene
 from .layers import Layers, between
 from .process import Engine
 from .vesalius import Client, ConnectionLost, EngineMissing, Refused, VesaliusError, geometry, sessions
@@ -317,11 +317,6 @@ def node_of(node_id: str) -> Any:
     if volume is None:
         raise VesaliusError("node_gone", "the volume is not in the scene any more", "choose another")
     return volume
-
-
-def intensities(volume: Any) -> np.ndarray:
-    """The voxels of a volume, `[k, j, i]`, without a copy."""
-    return segments.labels_of(volume.GetImageData())
 
 
 def _unsettled() -> VesaliusError:

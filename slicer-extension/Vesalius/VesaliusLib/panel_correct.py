@@ -48,7 +48,7 @@ class CorrectSection:
         self._glance = qt.QTimer()
         self._glance.setSingleShot(True)
         self._glance.connect("timeout()", self._look)
-        self.preview = Preview(correction.engine, correction.allowed)
+        self.preview = Preview(correction.engine)
         self.tools = Tools(ui, correction, lambda: self.value, lambda: setattr(ui.fixButton, "checked", True))
         self._is_turned = False
         self._rest = qt.QTimer()

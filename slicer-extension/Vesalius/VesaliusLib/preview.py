@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import slicer
 import vtk
@@ -23,10 +23,8 @@ GROWS, SHRINKS = (0.2, 1.0, 0.3), (1.0, 0.35, 0.2)
 class Preview:
     """One ghost in the scene; nothing of it is saved."""
 
-    def __init__(self, engine: Engine, allowed: Callable[[Delta, int], Delta] = lambda delta, label: delta) -> None:
-        """`allowed` gives the part of a change of a structure that may be made."""
+    def __init__(self, engine: Engine) -> None:
         self._line = Line(engine)
-        self._allowed = allowed
         # What is wanted now, and what is asked: a newer question replaces one that waits.
         self._wanted: Optional[Tuple[Any, str, int, Dict[str, Any]]] = None
         self._is_asking = False
@@ -81,7 +79,7 @@ class Preview:
         if answer is None or answer["revision"] != revision or node is None:
             self.hide()
             return
-        delta = self._allowed(deltas.decode(bytes.fromhex(answer["delta"])), int(answer["label"]))
+        delta = deltas.decode(bytes.fromhex(answer["delta"]))
         show(node, delta, GROWS if prompt["prompt"]["sign"] == sessions.ADD else SHRINKS)
 
 

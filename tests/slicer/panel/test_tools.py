@@ -153,7 +153,7 @@ def test_a_networks_opinion_obeys_masking(begun, editor, client):  # noqa: F811
     click(begun, MISSING)
     begun.ask(NETWORK)
     found = same(settled(begun), client)
-    assert begun.message.startswith(f"{NETWORK}: liver ") and "masking kept the rest" in begun.message
+    assert begun.message.startswith(f"{NETWORK}: liver ") and "within the Segment Editor's masking" in begun.message
     assert (found != start).any() and (phantom.voxels()[found != start] >= 60).all()
     undone(begun, client, start)
 

@@ -65,6 +65,7 @@ pub(crate) enum Code {
     Stale,
     Forgotten,
     Invalid,
+    Masked,
     Locked,
 }
 
@@ -110,7 +111,8 @@ impl Code {
             | Code::InvalidRegion
             | Code::ImageRefused
             | Code::Ambiguous
-            | Code::Invalid => 422,
+            | Code::Invalid
+            | Code::Masked => 422,
             Code::Locked => 423,
             Code::VersionUnsupported => 426,
             Code::QueueFull | Code::TooManyAttempts => 429,

@@ -55,13 +55,13 @@ pub(crate) struct Editable {
 #[schema(as = StructureTool)]
 pub(crate) enum Tool {
     /// Moves the boundary to where the image has edges, by so many millimetres at most, up to 10.
-    Snap { label: u8, within_mm: f64 },
+    Snap { label: u8, within_mm: f64, editable: Option<Editable> },
     /// Fills slices between drawn ones: those along axis 0, 1 or 2 of the image, or along the one with most gaps.
-    Fill { label: u8, axis: Option<usize> },
+    Fill { label: u8, axis: Option<usize>, editable: Option<Editable> },
     /// Keeps what hangs together with a position in LPS+ millimetres.
-    Keep { label: u8, at: [f64; 3] },
+    Keep { label: u8, at: [f64; 3], editable: Option<Editable> },
     /// Makes what hangs together with a position in LPS+ millimetres background.
-    Drop { label: u8, at: [f64; 3] },
+    Drop { label: u8, at: [f64; 3], editable: Option<Editable> },
 }
 
 /// What is done.
@@ -223,8 +223,11 @@ mod tests {
         let others =
             [Choose(2), Foreign, Undo, Redo, Lock(5, true), Accept(Some(5)), Accept(None)].into_iter();
         let at = [1.0, 2.0, 0.1];
-        let fills = [None, Some(2)].map(|axis| Fill { label: 5, axis });
-        let tools = [Snap { label: 5, within_mm: 3.0 }, Keep { label: 5, at }, Drop { label: 5, at }];
+        let editable = Some(correction::Editable { labels: None, intensity: Some([-20.5, 110.0]) });
+        let fills = [None, Some(2)].map(|axis| Fill { label: 5, axis, editable: None });
+        let snap = Snap { label: 5, within_mm: 3.0, editable: editable.clone() };
+        let drop = Drop { label: 5, at, editable: editable.clone() };
+        let tools = [snap, drop, Keep { label: 5, at, editable }];
         let others = others.chain(tools.into_iter().chain(fills).map(correction::Action::Tool));
         for action in prompts.map(correction::Action::Prompt).chain(others) {
             let effort = correction::Effort { voxels: vec![((0, 5), 7)], ..Default::default() };

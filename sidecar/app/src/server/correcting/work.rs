@@ -32,6 +32,7 @@ pub(super) fn refusal(error: &Error) -> Refusal {
             (Code::Stale, "fetch `events?since=` the revision that the viewer has, show them, and ask again")
         }
         Error::Locked { .. } => (Code::Locked, "unlock it, or point at another structure"),
+        Error::Masked { .. } => (Code::Masked, "change the masking, or point where it allows changes"),
         Error::Reused { .. } => (Code::Conflict, "take a new name for each operation"),
         Error::Cancelled => (Code::Cancelled, ""),
         Error::SizesDiffer { .. } => (Code::GeometryInvalid, "send what belongs to this image"),
