@@ -35,7 +35,7 @@ pub fn cases(report: &Report) -> String {
         );
         let _ = write!(text, ",{},{}", row.measures.truth_ml, row.measures.prediction_ml);
         for metric in report.metrics() {
-            let value = metric.of(&row.measures).map_or_else(String::new, |value| value.to_string());
+            let value = metric.of(&row.measures).map_or_else(String::new, number);
             let _ = write!(text, ",{value}");
         }
         for (rule, _) in counts {
@@ -59,8 +59,7 @@ pub fn summaries(report: &Report) -> String {
         for metric in report.metrics() {
             let key = metric.key(&report.options.tolerances_mm);
             let Some(summary) = line.metrics.get(&key) else { continue };
-            let [low, high] =
-                summary.mean_confidence.map_or_else(Default::default, |ci| ci.map(|x| x.to_string()));
+            let [low, high] = summary.mean_confidence.map_or_else(Default::default, |ci| ci.map(number));
             let _ = writeln!(
                 text,
                 "{},{},{},{key},{},{},{low},{high},{},{},{},{},{},{}",
@@ -68,17 +67,22 @@ pub fn summaries(report: &Report) -> String {
                 field(structure),
                 line.subset.name(),
                 summary.n,
-                summary.mean,
-                summary.deviation,
-                summary.median,
-                summary.quartiles[0],
-                summary.quartiles[1],
-                summary.range[0],
-                summary.range[1],
+                number(summary.mean),
+                number(summary.deviation),
+                number(summary.median),
+                number(summary.quartiles[0]),
+                number(summary.quartiles[1]),
+                number(summary.range[0]),
+                number(summary.range[1]),
             );
         }
     }
     text
+}
+
+/// A number in full; zero has no sign, which sums of nothing and of small negatives may have.
+fn number(value: f64) -> String {
+    (value + 0.0).to_string()
 }
 
 /// A field of RFC 4180: quoted where it must be. What a spreadsheet would take for a formula begins with a quote mark.
@@ -93,4 +97,15 @@ pub(crate) fn is_share(metric: Metric) -> bool {
         metric,
         Metric::VolumeDifference | Metric::AbsoluteVolumeDifference | Metric::Hd95 | Metric::Assd
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_has_no_sign_and_a_name_is_no_formula() {
+        assert_eq!([-0.0, 0.0, -0.5].map(number), ["0", "0", "-0.5"]);
+        assert_eq!(["=1+1", "a,b", "plain"].map(field), ["'=1+1", "\"a,b\"", "plain"]);
+    }
 }

@@ -336,22 +336,25 @@ fn subgroups(text: &mut String, report: &Report) {
     let row = |group: &crate::Subgroup| {
         let dice = group.line.metrics.get("dice");
         let volume = group.line.metrics.get("absolute_volume_difference_ml");
+        let is_first = group.line.rater == 0;
+        let name = format!("{}: {}", escape(&group.by), escape(&group.name));
         let cells = vec![
-            format!("{}: {}", escape(&group.by), escape(&group.name)),
+            if is_first { name } else { String::new() },
             rater(report, group.line.rater),
             group.line.cases.to_string(),
             dice.map_or("–".to_owned(), |dice| fixed(dice.mean, 3)),
             dice.map_or("–".to_owned(), |dice| fixed(dice.median, 3)),
             volume.map_or("–".to_owned(), |volume| fixed(volume.mean, 2)),
         ];
-        (group.line.rater == 0, cells)
+        (is_first, cells)
     };
     let rows: Vec<(bool, Vec<String>)> = report.subgroups.iter().map(row).collect();
     let head =
         ["Subgroup", "Rater", "n", "Dice, mean", "Dice, median", "Absolute volume difference mL, mean"];
     let _ = write!(
         text,
-        "<h2>Subgroups</h2><p class=soft>Those of at least five cases.</p>{}",
+        "<h2>Subgroups</h2><p class=soft>Those of at least five cases: {}.</p>{}",
+        report.subgroups[0].line.subset.name(),
         table(&head, &rows)
     );
 }

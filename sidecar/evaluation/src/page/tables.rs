@@ -127,19 +127,25 @@ pub(super) fn comparisons(report: &Report, comparisons: &[&Comparison]) -> Strin
             report.metrics().into_iter().find(|metric| metric.key(&report.options.tolerances_mm) == key);
         metric.map_or_else(|| key.to_owned(), |metric| escape(&metric.name(&report.options.tolerances_mm)))
     };
-    let row = |comparison: &&Comparison| {
+    let row = |(at, comparison): (usize, &&Comparison)| {
         let [low, high] = comparison.t.confidence.map(|value| fixed(value, 3));
         let structure = comparison.structure.filter(|_| report.structures.len() > 1);
         let structure =
             structure.map_or_else(String::new, |n| format!(", {}", escape(&report.structures[n])));
+        // What is compared stands once, over all its pairs.
+        let what = |one: &Comparison| (one.metric.clone(), one.structure, one.subset.name());
+        let before = at.checked_sub(1).and_then(|before| comparisons.get(before));
+        let is_first = before.is_none_or(|before| what(before) != what(comparison));
+        let of_what =
+            format!("{}{structure}<br><small>{}</small>", name(&comparison.metric), comparison.subset.name());
         let cells = vec![
-            format!("{}{structure}", name(&comparison.metric)),
+            if is_first { of_what } else { String::new() },
             format!(
                 "{} − {}",
                 escape(&report.raters[comparison.a].name),
                 escape(&report.raters[comparison.b].name)
             ),
-            format!("{} {}", comparison.n, comparison.subset.name()),
+            comparison.n.to_string(),
             format!("{} <small>[{low}, {high}]</small>", fixed(comparison.t.mean_difference, 3)),
             comparison
                 .t
@@ -150,9 +156,9 @@ pub(super) fn comparisons(report: &Report, comparisons: &[&Comparison]) -> Strin
             comparison.wilcoxon_p.map_or("–".to_owned(), p_value),
             comparison.holm_wilcoxon_p.map_or("–".to_owned(), p_value),
         ];
-        (false, cells)
+        (is_first && at > 0, cells)
     };
-    let rows: Vec<(bool, Vec<String>)> = comparisons.iter().map(row).collect();
+    let rows: Vec<(bool, Vec<String>)> = comparisons.iter().enumerate().map(row).collect();
     let head =
         ["Measure", "Difference", "n", "mean [95 % CI]", "t (df)", "p", "p, Holm", "Wilcoxon p", "p, Holm"];
     table(&head, &rows)

@@ -328,7 +328,10 @@ mod tests {
         };
         let said = |worse: f64| format!("{:?}", refusal(&result(worse), "total", Path::new("run")));
         let text = said(-0.02);
-        assert!(text.contains("worse at liver\"") && text.contains("more cases that hold liver, and"), "{text}");
+        assert!(
+            text.contains("worse at liver\"") && text.contains("more cases that hold liver, and"),
+            "{text}"
+        );
         assert!(text.contains("`total` stays as it was; curve and numbers are in `run`"), "{text}");
         let text = said(-0.001);
         assert!(text.contains("over 8 cases it cannot be told from a worse one"), "{text}");

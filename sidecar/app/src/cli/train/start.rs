@@ -70,7 +70,8 @@ pub(super) fn lay(
 
 /// What the new model learns from nothing, and what it will no longer know.
 fn tell(id: &str, known: &BTreeMap<&str, u8>, wanted: &BTreeMap<u8, String>, context: &Context) {
-    let quoted = |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let quoted =
+        |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let new: Vec<&str> =
         wanted.values().map(String::as_str).filter(|name| !known.contains_key(name)).collect();
     if !new.is_empty() {
