@@ -194,6 +194,18 @@ impl Frame {
         let count = ((high - low) / step).floor().max(0.0) as usize;
         (0..=count).map(|n| low + step * n as f64).collect()
     }
+
+    /// Round numbers along y, three to eight, and the digits that they need after the point.
+    fn heights(&self) -> (Vec<f64>, usize) {
+        let rough = (self.y.1 - self.y.0) / 4.0;
+        let power = rough.log10().floor();
+        let steps = [1.0, 2.0, 5.0].map(|n| n * 10f64.powf(power));
+        let step = steps.into_iter().rev().find(|step| *step <= rough).unwrap_or(rough);
+        let (first, last) = ((self.y.0 / step).ceil() as i64, (self.y.1 / step).floor() as i64);
+        // Not a product that is zero with a sign.
+        let values = (first..=last).map(|n| n as f64 * step + 0.0).collect();
+        (values, (-power).clamp(0.0, 9.0) as usize)
+    }
 }
 
 /// A plot as SVG.
@@ -216,13 +228,13 @@ fn plot(lines: &[Line], x_name: &str, y_name: &str) -> String {
 }
 
 fn axes(svg: &mut String, frame: &Frame, x_name: &str) {
-    for n in 0..=4 {
-        let value = frame.y.0 + (frame.y.1 - frame.y.0) * f64::from(n) / 4.0;
+    let (values, digits) = frame.heights();
+    for value in values {
         let (left, at) = (ROOM[0], frame.at_y(value));
         let _ = write!(
             svg,
             "<line x1=\"{left}\" x2=\"{:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{value:.3}</text>",
+             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{value:.digits$}</text>",
             left + Frame::width(),
             left - 6.0,
             at + 4.0
@@ -311,6 +323,17 @@ mod tests {
         assert!(page.contains("a &lt;b&gt;") && !page.contains("NaN") && !page.contains("inf"), "{page}");
         assert_eq!(page.matches("<circle").count(), 2);
         assert_eq!(page.matches("<svg").count(), 2);
+    }
+
+    #[test]
+    fn numbers_at_the_side_are_round() {
+        let shown = |y| {
+            let (values, digits) = Frame { x: (0.0, 1.0), y }.heights();
+            values.iter().map(|value| format!("{value:.digits$}")).collect::<Vec<_>>()
+        };
+        assert_eq!(shown((945.3, 1049.5)), ["960", "980", "1000", "1020", "1040"]);
+        assert_eq!(shown((0.741, 0.829)), ["0.76", "0.78", "0.80", "0.82"]);
+        assert_eq!(shown((-0.1, 0.35)), ["-0.1", "0.0", "0.1", "0.2", "0.3"]);
     }
 
     #[test]
