@@ -13,6 +13,7 @@ import { GeometryError, mapped } from './geometry.ts';
 import type { Host } from './host.ts';
 import { placeOf } from './labels.ts';
 import { beginSession, type Offer, offersOf } from './offers.ts';
+import { Points } from './points.ts';
 import { type Context, present, type Result, type Structure, segment, type Wish } from './run.ts';
 import { isShown, jumpTo, remove, setVisible } from './segmentation.ts';
 import type { Group } from './send.ts';
@@ -39,6 +40,7 @@ export class App {
   speed = 'default';
   /** Names of the structures that are wanted, for each task; none: all. */
   readonly only = new Map<string, Set<string>>();
+  readonly points = new Points();
   timePoint: number | undefined;
   run: Run | undefined;
   notice: Notice | undefined;
@@ -173,6 +175,7 @@ export class App {
     const wish: Wish = {
       task,
       speed: this.speed,
+      point: this.points.of(task),
       structures: [...(this.only.get(task.id) ?? [])],
       timePoint: here?.choice ? here.choice.timePoint : usual,
       others: images.flatMap(({ name, choice }) =>

@@ -16,6 +16,8 @@ import type { Surfaces } from './surfaces.ts';
 export interface Wish {
   task: Task;
   speed: string;
+  /** A name that the task has for a threshold; none: its own default. */
+  point: string | undefined;
   /** Names; empty: all of the task. */
   structures: string[];
   /** Which of several times or b-values. */
@@ -95,6 +97,7 @@ export async function segment(
     // Corrections know where the network nearly said something else; whoever is in a hurry need not wait for it.
     keep_runner_up: wish.speed !== 'fastest',
   };
+  if (wish.point) body.operating_point = wish.point;
   if (wish.structures.length) body.structures = wish.structures;
   if (sent.groups.length > 1) body.group = group.id;
   const channels: Record<string, object> = {};

@@ -5,7 +5,7 @@ This file only wires: the panel is `VesaliusLib/panel.py`, a segmentation from A
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence, Union
 
 import slicer
 from slicer.i18n import tr as _
@@ -107,12 +107,14 @@ class VesaliusLogic(ScriptedLoadableModuleLogic):
         region: Any = None,
         segmentation: Any = None,
         channels: Optional[Mapping[str, Any]] = None,
+        operating_point: Union[str, float, None] = None,
         waitForCompletion: bool = True,
     ) -> Any:
         """Segments a volume node and gives the segmentation node.
 
         `structures` are names (all when left out), `region` is a ROI node, `segmentation` a node to update, `channels`
-        the further volume nodes of a task that takes several, by name, such as `{"ADC": node}`.
+        the further volume nodes of a task that takes several, by name, such as `{"ADC": node}`, `operating_point` a
+        name of the task's own (`balanced`, `sensitive`, `specific`) or the probability above which a voxel is taken.
         Without `waitForCompletion` it returns None at once; `self.job` tells how far it is, and `self.job.outcome` at
         the end which node was made. What goes wrong is raised as a VesaliusError, with a `message` and a `hint`.
         """
@@ -121,6 +123,7 @@ class VesaliusLogic(ScriptedLoadableModuleLogic):
             task=task,
             speed=speed,
             channels=tuple((name, node.GetID()) for name, node in (channels or {}).items()),
+            operating_point=operating_point,
             structures=tuple(structures) if structures is not None else None,
             region=region.GetID() if region is not None else "",
             segmentation=segmentation.GetID() if segmentation is not None else "",

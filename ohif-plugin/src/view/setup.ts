@@ -4,6 +4,7 @@ import type { Task, TaskSpeed } from '../api.ts';
 import type { App } from '../app.ts';
 import type { Channel } from '../channels.ts';
 import { displayName } from '../labels.ts';
+import { pointsOf } from '../points.ts';
 import type { Run } from '../state.ts';
 import { h, type View } from './dom.ts';
 import { found, type ListMemory, list, search } from './structures.ts';
@@ -39,6 +40,7 @@ export function setup(app: App, memory: Memory): View {
         ? h('p', { class: 'soft' }, `There is no task for ${series.modality} images.`)
         : [
             taskChoice(app),
+            pointChoice(app),
             app.channels.of(app.task, series).length ? imageChoices(app) : timePointChoice(app),
             speedChoice(app),
             task && structureChoice(app, memory, task),
@@ -82,6 +84,39 @@ function taskChoice(app: App): View {
       group(
         'Not installed',
         tasks.filter(task => !isHere(task)),
+      ),
+    ),
+  );
+}
+
+/** The operating point, of a task whose model was measured at several. */
+export function pointChoice(app: Pick<App, 'task' | 'points' | 'run' | 'changed'>): View | undefined {
+  const { task } = app;
+  const points = pointsOf(task);
+  if (!task || !points.length) return undefined;
+  const chosen = app.points.of(task) ?? '';
+  const choose = (event: Event): void => {
+    app.points.choose(task, (event.target as HTMLSelectElement).value);
+    app.changed();
+  };
+  return h(
+    'label',
+    { class: 'field', key: 'operating point' },
+    h('span', { class: 'soft small' }, 'Operating point'),
+    h(
+      'select',
+      {
+        'data-cy': 'vesalius-point',
+        title: points.find(({ name }) => name === chosen)?.hint,
+        disabled: Boolean(app.run),
+        onchange: choose,
+      },
+      points.map(({ name, label, hint }) =>
+        h(
+          'option',
+          { value: name, selected: name === chosen, title: hint, key: `${task.id} ${name}` },
+          label,
+        ),
       ),
     ),
   );

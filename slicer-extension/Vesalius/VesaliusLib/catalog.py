@@ -43,6 +43,8 @@ OTHER = "Other"
 FLAT = 14
 # Licences whose models are not for everybody to download.
 CLOSED = {"licensed", "unreleased"}
+# Operating points that have a name, in the order of the list; others can be asked for by number only.
+POINTS = ("balanced", "sensitive", "specific")
 SPEEDS = {"default": "Standard", "fast": "Fast", "fastest": "Fastest"}
 
 
@@ -74,6 +76,23 @@ class Speed:
 
 
 @dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold on the probability of a structure, and what it gave on the cases that the model was validated on."""
+
+    name: str
+    threshold: float
+    # Mean over cases.
+    dice: float
+    # Shares of the true voxels that are found, and of the found ones that are true.
+    sensitivity: float
+    precision: float
+    # False voxels per case, in millilitres.
+    false_ml: float
+    # Cases.
+    n: int
+
+
+@dataclass(frozen=True)
 class Task:
     """What can be segmented in one go."""
 
@@ -87,6 +106,8 @@ class Task:
     structures: Tuple[Structure, ...]
     # The images that it takes, by name; the labels lie on the grid of the first.
     channels: Tuple[str, ...] = ()
+    # Those with a name; empty for most tasks.
+    points: Tuple[OperatingPoint, ...] = ()
 
     def speed(self, wanted: str) -> Speed:
         """A speed by name, else the first."""
@@ -140,6 +161,24 @@ def _task(given: Mapping[str, Any]) -> Task:
         speeds=tuple(_speed(each, given) for each in given["speeds"]),
         structures=tuple(_structure(each) for each in segments),
         channels=tuple(map(str, given.get("channels") or ())),
+        points=_points(given.get("operating_points") or ()),
+    )
+
+
+def _points(given: Sequence[Mapping[str, Any]]) -> Tuple[OperatingPoint, ...]:
+    named = [each for each in given if each.get("name") in POINTS]
+    named.sort(key=lambda each: POINTS.index(each["name"]))
+    return tuple(
+        OperatingPoint(
+            name=str(each["name"]),
+            threshold=float(each["threshold"]),
+            dice=float(each.get("dice") or 0.0),
+            sensitivity=float(each.get("sensitivity") or 0.0),
+            precision=float(each.get("precision") or 0.0),
+            false_ml=float(each.get("false_ml_per_case") or 0.0),
+            n=int(each.get("n") or 0),
+        )
+        for each in named
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Hashable, Optional, Tuple
+from typing import Any, Callable, Dict, Hashable, Optional, Tuple, Union
 
 import slicer
 
@@ -47,6 +47,8 @@ class Request:
     speed: str = "default"
     # The further images of a task that takes several: names of channels, and nodes.
     channels: Tuple[Tuple[str, str], ...] = ()
+    # A name that the task has for a threshold, or a probability; None: the task's own default.
+    operating_point: Union[str, float, None] = None
     # Names; None: all of the task.
     structures: Optional[Tuple[str, ...]] = None
     # A box of the markups module; empty: the whole volume.
@@ -289,6 +291,8 @@ def remove(node: Any) -> None:
 def job_of(request: Request, volume: Any) -> Dict[str, Any]:
     """The body of `POST /v1/jobs`, without the volume."""
     asked: Dict[str, Any] = {"task": request.task, "speed": request.speed}
+    if request.operating_point is not None:
+        asked["operating_point"] = request.operating_point
     if request.structures is not None:
         asked["structures"] = list(request.structures)
     if request.region:

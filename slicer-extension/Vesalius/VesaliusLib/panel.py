@@ -18,6 +18,7 @@ from .panel_choices import Choices
 from .panel_correct import CorrectSection
 from .panel_doubt import Doubt
 from .panel_engine import EngineSection
+from .panel_points import PointSelector
 from .panel_results import ResultsTable, summary
 from .panel_setup import SetupCard, icon
 from .panel_structures import StructuresList
@@ -43,6 +44,7 @@ class Panel:
         self.doubt = Doubt(self._fill_tasks)
         self.structures = StructuresList(ui, self._choices_changed)
         self.channels = ChannelSelectors(ui, choices, self._channels_changed)
+        self.points = PointSelector(ui, self._choices_changed)
         self.results = ResultsTable(ui)
         self.correct = CorrectSection(ui, Correction(job.engine), self._corrected)
         self.setup = SetupCard(ui, job.engine, self.refresh)
@@ -178,6 +180,7 @@ class Panel:
         combo.blockSignals(blocked)
         self.channels.show(task.channels if task else (), self.ui.volumeSelector.currentNode())
         same_task = task is not None and self.choices.task == task.id
+        self.points.show(task, self.choices.point if same_task else "")
         self.structures.show(task, self.choices.structures if same_task else None)
         self.ui.taskComboBox.toolTip = task.title if task else ""
         self._choices_changed()
@@ -228,7 +231,7 @@ class Panel:
         choices.show_3d, choices.replace_edited = ui.show3DCheckBox.checked, ui.replaceCheckBox.checked
         if self.task is not None:
             choices.task, choices.speed = self.task.id, self.speed
-            choices.structures = self.structures.wanted()
+            choices.point, choices.structures = self.points.chosen, self.structures.wanted()
         self.update()
 
     # Apply.
@@ -252,6 +255,7 @@ class Panel:
             channels=tuple((name, _id(node)) for name, node in self.channels.nodes().items()),
             task=task.id,
             speed=self.speed,
+            operating_point=self.points.chosen or None,
             structures=self.structures.wanted(),
             region=_id(self.ui.regionSelector.currentNode()),
             segmentation=_id(self.ui.segmentationSelector.currentNode()),

@@ -82,6 +82,15 @@ class Choices:
         self._set("Speed", value)
 
     @property
+    def point(self) -> str:
+        """The operating point; empty: the task's own default."""
+        return self._node().GetParameter("OperatingPoint")
+
+    @point.setter
+    def point(self, value: str) -> None:
+        self._set("OperatingPoint", value)
+
+    @property
     def structures(self) -> Optional[Tuple[str, ...]]:
         """Names of the structures; None: all."""
         try:

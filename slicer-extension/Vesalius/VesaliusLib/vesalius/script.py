@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -33,6 +33,7 @@ def segment(
     region: Optional[Sequence[Sequence[int]]] = None,
     space: str = "RAS",
     modality: str = "",
+    operating_point: Union[str, float, None] = None,
     on_progress: Optional[Callable[[Progress], None]] = None,
     client: Optional[Client] = None,
     **options: Any,
@@ -42,6 +43,7 @@ def segment(
     `image` is an image of nibabel or SimpleITK, or an array `[k, j, i]` together with `ijk_to_world`, the 4x4 matrix
     from `[i, j, k, 1]` to millimetres in `space` (`RAS` or `LPS`). A task of several images takes a list of them in the
     order of its `channels` in `GET /v1/tasks`; the labels lie on the grid of the first.
+    `operating_point` is a threshold by the task's name of it, such as `sensitive`, or a probability between 0 and 1.
     The labels are uint8, in the shape and order of the image's own array: `[i, j, k]` for nibabel, else `[k, j, i]`.
     The table is that of `GET /v1/jobs/ID/segmentation`; `options` are the other fields of `POST /v1/jobs`.
     Without a `client` the engine that runs is asked, and one is started when none does.
@@ -52,6 +54,8 @@ def segment(
     images = [_image(voxels, matrix, own_space, modality) for voxels, matrix, own_space, _ in opened]
     voxels, _, _, is_ijk = opened[0]
     request: Dict[str, Any] = {"task": task, "speed": speed, "structures": list(structures), **options}
+    if operating_point is not None:
+        request["operating_point"] = operating_point
     if region is not None:
         request["region"] = [[int(begin), int(end)] for begin, end in region]
     labels = np.empty(voxels.shape, np.uint8)
