@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from .catalog import OperatingPoint, Task
 
-# Letters that a narrow panel has room for; the list itself shows all of them.
+# Letters that a narrow panel has room for; the open list shows all of them.
 LEAST_LETTERS = 8
 
 
@@ -32,9 +32,11 @@ class PointSelector:
         combo.objectName = "pointComboBox"
         combo.setSizeAdjustPolicy(qt.QComboBox.AdjustToMinimumContentsLengthWithIcon)
         combo.setMinimumContentsLength(LEAST_LETTERS)
+        combo.setSizePolicy(qt.QSizePolicy.Expanding, qt.QSizePolicy.Fixed)
         self._add(_("Default"), "", _("Threshold 0.5"))
         for point in task.points:
             self._add(title_of(point), point.name, measured(point))
+        combo.view().setMinimumWidth(combo.view().sizeHintForColumn(0))
         combo.setCurrentIndex(max(0, combo.findData(chosen)))
         combo.connect("activated(int)", self._changed)
         # Below the volume or the images, and the task.
