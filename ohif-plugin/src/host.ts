@@ -50,6 +50,8 @@ export interface CachedImage {
   slope?: number;
   intercept?: number;
   preScale?: { scaled?: boolean };
+  /** Cornerstone's `ImageQualityStatus`; nothing where the whole image is there. */
+  imageQualityStatus?: number;
   voxelManager: { getScalarData(): Samples };
 }
 

@@ -13,6 +13,9 @@ export interface VolumeHeader {
   modality: string;
 }
 
+/** Cornerstone's `ImageQualityStatus.FULL_RESOLUTION`. Less is a stand-in: while a volume loads, its neighbour's pixels. */
+const WHOLE = 8;
+
 /** Slices put together before they are sent. */
 const BLOB_BYTES = 16 << 20;
 
@@ -40,7 +43,7 @@ export async function readVoxels(
   const ids = slices.map(slice => slice.imageId);
   await load(cornerstone, volumeId, ids, signal, report);
   const images = ids.map(id => {
-    const image = cornerstone.cache.getImage(id);
+    const image = wholeImage(cornerstone, id);
     if (!image) throw new Error('The viewer has dropped images of this series from its memory. Try again.');
     return image;
   });
@@ -54,8 +57,14 @@ export async function readVoxels(
 
 /** Whether the viewer has all slices in its memory. */
 export function areCached(host: Host, slices: readonly Slice[]): boolean {
-  const { cache } = host.libraries().cornerstone;
-  return slices.every(({ imageId }) => cache.getImage(imageId) !== undefined);
+  const { cornerstone } = host.libraries();
+  return slices.every(({ imageId }) => wholeImage(cornerstone, imageId) !== undefined);
+}
+
+/** The image with its own pixels, once they are there. */
+function wholeImage({ cache }: Cornerstone, id: string): CachedImage | undefined {
+  const image = cache.getImage(id);
+  return (image?.imageQualityStatus || WHOLE) < WHOLE ? undefined : image;
 }
 
 const voxelCount = ({ dims: [i, j, k] }: Grid): number => i * j * k;
@@ -69,7 +78,7 @@ async function load(
   report: (fraction: number) => void,
 ): Promise<void> {
   const { cache, volumeLoader } = cornerstone;
-  const isHere = (id: string): boolean => cache.getImage(id) !== undefined;
+  const isHere = (id: string): boolean => wholeImage(cornerstone, id) !== undefined;
   if (imageIds.every(isHere)) return;
   const volume: CachedVolume =
     cache.getVolume(volumeId) ?? (await volumeLoader.createAndCacheVolume(volumeId, { imageIds }));

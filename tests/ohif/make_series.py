@@ -151,8 +151,9 @@ def diffusion() -> list[dict]:
     head = ((i - 48) / 36) ** 2 + ((j - 48) / 42) ** 2 < 1
     lesion = ((i - 62) / 6) ** 2 + ((j - 40) / 5) ** 2 + ((k - 11) / 2.5) ** 2 < 1
     steps, origin = np.diag([2.3, 2.3, 6.5]), np.array([-110.0, -110.0, -50.0])
-    low = (600 * head + 300 * lesion).astype(np.int16)
-    high = (200 * head + 700 * lesion).astype(np.int16)
+    # No slice is like its neighbours: one that stood in for another would be seen.
+    low = ((600 + k) * head + 300 * lesion).astype(np.int16)
+    high = ((200 + k) * head + 700 * lesion).astype(np.int16)
     return [{"stack": Stack(values, origin, steps), "b": b} for b, values in ((0, low), (1000, high))]
 
 
