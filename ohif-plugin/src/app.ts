@@ -1,7 +1,7 @@
 // What the panel shows and what its buttons do: all state of this extension, in one place.
 
 import type { Task, Volume } from './api.ts';
-import { saveToArchive } from './archive.ts';
+import { download, type FileFormat, saveToArchive } from './archive.ts';
 import { Channels } from './channels.ts';
 import { Refusal, Unreachable } from './client.ts';
 import type { Configuration } from './configuration.ts';
@@ -333,15 +333,14 @@ export class App {
     this.changed();
   }
 
+  /** Stores a result in the viewer's archive. */
   async save(result: Result): Promise<void> {
-    if (result.archive !== 'no') return;
-    result.archive = 'saving';
-    this.changed();
-    const isDone = await this.guarded(() =>
-      saveToArchive(this.host, this.connection.client, result, new AbortController().signal),
-    );
-    result.archive = isDone ? 'saved' : 'no';
-    this.changed();
+    await this.guarded(() => saveToArchive(this.host, this.connection.client, result, () => this.changed()));
+  }
+
+  /** Gives a result as a file. */
+  async download(result: Result, format: FileFormat): Promise<void> {
+    await this.guarded(() => download(this.connection.client, result, format));
   }
 
   /** Shows a result of before. */

@@ -242,6 +242,10 @@ export interface Services {
     updateSection?(section: string, buttons: string[]): void;
     createButtonSection?(section: string, buttons: string[]): void;
   };
+  workflowStepsService?: {
+    EVENTS: Record<string, string>;
+    subscribe(event: string, listener: () => void): { unsubscribe(): void };
+  };
   panelService: {
     getPanels(side: string): { id: string }[];
     addPanel(side: string, id: string): void;
@@ -261,6 +265,8 @@ export interface Services {
 export interface ExtensionManager {
   getModuleEntry(id: string): { exports?: unknown; component?(props: object): unknown } | undefined;
   getActiveDataSource(): DataSource[];
+  /** Its entry in the viewer's configuration. */
+  getActiveDataSourceDefinition?(): { namespace?: string } | undefined;
 }
 
 /** What OHIF hands to an extension. */

@@ -44,9 +44,10 @@ function install({ services }: Host): void {
     panelService.addPanel('right', PANEL_ID);
 }
 
-/** Follows the active pane, and segmentations that go in other ways. */
-function follow({ services }: Host, { look, changed }: { look(): void; changed(): void }): void {
-  const { viewportGridService: grid, segmentationService: segmentations } = services;
+/** Follows the active pane, segmentations that go in other ways, and steps of a mode, each with a toolbar of its own. */
+function follow(viewer: Host, { look, changed }: { look(): void; changed(): void }): void {
+  const { viewportGridService: grid, segmentationService: segmentations } = viewer.services;
+  const { workflowStepsService: steps } = viewer.services;
   const listen = (
     service: {
       EVENTS: Record<string, string>;
@@ -62,6 +63,7 @@ function follow({ services }: Host, { look, changed }: { look(): void; changed()
   };
   listen(grid, ['ACTIVE_VIEWPORT_ID_CHANGED', 'GRID_STATE_CHANGED', 'VIEWPORTS_READY'], look);
   listen(segmentations, ['SEGMENTATION_REMOVED'], changed);
+  if (steps) listen(steps, ['ACTIVE_STEP_CHANGED'], () => install(viewer));
 }
 
 export default {

@@ -1,6 +1,7 @@
 // What was found: structures with volumes, shown, hidden, jumped to; and results of before.
 
 import type { App } from '../app.ts';
+import { canStore, type FileFormat } from '../archive.ts';
 import { displayName } from '../labels.ts';
 import type { Result, Structure } from '../run.ts';
 import { h, type View } from './dom.ts';
@@ -92,7 +93,7 @@ function resultView(app: App, memory: Memory, result: Result): View {
         ],
       }),
       fixing && fixCard(app, fixing),
-      h('div', { class: 'row' }, fixButton(app, result), saveButton(app, result)),
+      h('div', { class: 'row' }, fixButton(app, result), saveButton(app, result), downloadList(app, result)),
     ),
   );
 }
@@ -177,11 +178,11 @@ export function millilitres(volume: number): string {
 
 function saveButton(app: App, result: Result): View {
   const label = { no: 'Save to PACS', saving: 'Saving …', saved: 'Saved to PACS' }[result.archive];
-  const reason = app.host.dataSource()?.store
+  const reason = canStore(app.host)
     ? result.isFromDicom
       ? undefined
       : 'Vesalius got voxels, not DICOM, and cannot refer to the images.'
-    : 'This viewer cannot store in its archive.';
+    : 'This viewer has no archive to store in. Save the result as a file instead.';
   return h(
     'button',
     {
@@ -192,5 +193,30 @@ function saveButton(app: App, result: Result): View {
       onclick: () => void app.save(result),
     },
     label,
+  );
+}
+
+/** A list that does something: its first line is what the others do. */
+function downloadList(app: App, result: Result): View {
+  const words = { 'dicom-seg': 'DICOM SEG', nifti: 'NIfTI', 'seg.nrrd': '3D Slicer (seg.nrrd)' };
+  const formats = (Object.keys(words) as FileFormat[]).filter(
+    format => result.isFromDicom || format !== 'dicom-seg',
+  );
+  return h(
+    'select',
+    {
+      class: 'picture',
+      title: 'Save as a file',
+      'aria-label': 'Save as a file',
+      'data-cy': 'vesalius-download',
+      onchange: (event: Event) => {
+        const list = event.target as HTMLSelectElement;
+        const format = list.value as FileFormat;
+        list.value = '';
+        void app.download(result, format);
+      },
+    },
+    h('option', { value: '', disabled: true, hidden: true, selected: true }, 'Save as a file'),
+    formats.map(format => h('option', { value: format }, words[format])),
   );
 }

@@ -43,9 +43,16 @@ code { font: 12px ui-monospace, "DejaVu Sans Mono", monospace; color: var(--brig
 .primary { background: var(--blue); color: #fff; }
 .primary:hover:enabled { filter: brightness(1.12); }
 .primary.wide { width: 100%; min-height: 32px; }
-.plain { background: transparent; border-color: var(--line); color: var(--text); }
+.plain { white-space: nowrap; background: transparent; border-color: var(--line); color: var(--text); }
 .plain:hover:enabled { background: var(--hover); }
 .plain[aria-pressed=true] { background: var(--hover); border-color: var(--bright); }
+/* A list behind a picture. */
+select.picture {
+  flex: none; width: 32px; margin-left: auto; padding: 0; border-color: transparent; color: transparent; cursor: pointer;
+  background: transparent center / 18px no-repeat;
+  background-image: url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='%237bb2ce' stroke-width='1.8' stroke-linecap='round' stroke-linejoin='round'%3E%3Cpath d='M12 4v11m-4.500-4.500L12 15l4.500-4.500M4.500 15v4.500h15V15'/%3E%3C/svg%3E");
+}
+select.picture:hover { background-color: var(--hover); }
 .plain.mini { min-height: 22px; padding: 0 8px; font-size: 12px; font-weight: 400; }
 button:disabled { opacity: .45; cursor: default; }
 .link { background: none; border: 0; padding: 0; color: var(--bright); }

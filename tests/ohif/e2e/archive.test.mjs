@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { connected, labelsShown, openPanel, openStudy, press, segment } from './browser.mjs';
 import { until } from './programs.mjs';
-import { compare, python, world } from './world.mjs';
+import { compare, readSeg, world } from './world.mjs';
 
 let here;
 let page;
@@ -40,6 +40,15 @@ test('DICOM relayed with the viewer’s login gives the labels of vesalius segme
   assert.ok(found.labelled > 1000);
 });
 
+test('an archive that takes nothing: the panel says so, and it can be tried again', async () => {
+  here.viewer.refuses = ({ method, url }) => method === 'POST' && url.startsWith('/dicom-web/studies');
+  await press(page, 'vesalius-save');
+  await page.getByText('The archive did not take it (HTTP 403)').waitFor();
+  here.viewer.refuses = undefined;
+  await page.locator('[data-cy=vesalius-save]:enabled').waitFor();
+  assert.deepEqual(await segSeries(), []);
+});
+
 test('Save to PACS stores a DICOM SEG that another reader reads alike', async () => {
   await press(page, 'vesalius-save');
   await page.getByText('Saved to PACS').waitFor({ timeout: 180_000 });
@@ -49,15 +58,12 @@ test('Save to PACS stores a DICOM SEG that another reader reads alike', async ()
   assert.equal(instances.length, 1);
   const bytes = await (await fetch(`${here.orthanc.root}/instances/${instances[0].ID}/file`)).arrayBuffer();
   fs.writeFileSync(file, Buffer.from(bytes));
-  const values = Object.fromEntries((await namesInTable()).map(({ name, value }) => [name, value]));
-  const [names, out] = ['names.json', 'seg.json'].map(name => path.join(here.scratch, name));
-  fs.writeFileSync(names, JSON.stringify(values));
-  const about = JSON.parse(python('check_seg.py', file, here.series.short.folder, names, out));
+  const { about, shown } = await readSeg(here, 'short', file);
   assert.deepEqual([about.type, about.overlapping, about.patient], ['BINARY', false, 'TEST-SHORT']);
   assert.equal(about.study, here.series.short.study);
   const [[, parotid]] = Object.entries(about.codes).filter(([name]) => /parotid.gland.left/i.test(name));
   assert.deepEqual(parotid, ['SCT', '45289007', 'Left', 'AUTOMATIC']);
-  const found = compare(here, 'short', JSON.parse(fs.readFileSync(out, 'utf8')));
+  const found = compare(here, 'short', shown);
   assert.deepEqual([found.images, found.differing], [40, 0]);
 });
 
@@ -71,18 +77,6 @@ test('what is still looked at when the sidecar is about to forget the job is kep
   }, 'a session is begun');
   assert.equal(session.job, job.id);
 });
-
-/** Names as DICOM SEG has them. */
-async function namesInTable() {
-  const [job] = (await here.sidecar.ask('jobs')).json;
-  const { json } = await here.sidecar.ask(`jobs/${job.id}/segmentation`);
-  // A label of a segment may be the name or its meaning.
-  return json.segments.flatMap(({ name, value }) => [
-    { name, value },
-    { name: name.replaceAll('_', ' '), value },
-    { name: (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll('_', ' '), value },
-  ]);
-}
 
 async function segSeries() {
   const found = await fetch(`${here.orthanc.root}/tools/find`, {

@@ -25,8 +25,8 @@ export async function launch(more = []) {
   });
 }
 
-/** Opens a study, and waits for its first image. */
-export async function openStudy(context, origin, study, { mode = 'viewer', query = '' } = {}) {
+/** A page that waits long, has no tour, and keeps its errors. */
+export async function newPage(context) {
   const page = await context.newPage();
   // A crowded computer is no failure.
   page.setDefaultTimeout(180_000);
@@ -39,6 +39,12 @@ export async function openStudy(context, origin, study, { mode = 'viewer', query
   });
   page.errors = [];
   page.on('pageerror', error => page.errors.push(error.message));
+  return page;
+}
+
+/** Opens a study, and waits for its first image. */
+export async function openStudy(context, origin, study, { mode = 'viewer', query = '' } = {}) {
+  const page = await newPage(context);
   await page.goto(`${origin}/${mode}?StudyInstanceUIDs=${study}${query}`);
   await firstImage(page);
   return page;

@@ -58,13 +58,20 @@ function certificate(folder) {
   return { key: fs.readFileSync(key), cert: fs.readFileSync(cert) };
 }
 
-/** Serves; `proxy` passes paths that begin with a key on to `{port, headers, drop}`. Gives `{origin, close, config}`. */
+/**
+ * Serves; `proxy` passes paths that begin with a key on to `{port, headers, drop}`. Gives `{origin, close, config, headers,
+ * refuses}`: the last is asked whether a request is forbidden.
+ */
 export async function serveViewer({ dist, plugin, proxy, secure }) {
   const state = { config: appConfig(), headers: {} };
   const answer = (request, response) => {
     const url = new URL(request.url, 'http://localhost');
     const name = decodeURIComponent(url.pathname);
     for (const [key, value] of Object.entries(state.headers)) response.setHeader(key, value);
+    if (state.refuses?.(request)) {
+      response.statusCode = 403;
+      return response.end();
+    }
     const prefix = Object.keys(proxy).find(key => name.startsWith(key));
     if (prefix) return pass(request, response, proxy[prefix], prefix);
     if (name === '/app-config.js') {

@@ -171,3 +171,13 @@ export function compare(here, name, shown) {
   fs.writeFileSync(file, JSON.stringify(shown));
   return JSON.parse(python('compare.py', here.series[name].folder, expected(name), file));
 }
+
+/** What another reader finds in a DICOM SEG of the newest job: `about` it, and its labels as `shown`. */
+export async function readSeg(here, name, file) {
+  const [job] = (await here.sidecar.ask('jobs')).json;
+  const { json } = await here.sidecar.ask(`jobs/${job.id}/segmentation`);
+  const [values, out] = ['names.json', 'seg.json'].map(each => path.join(here.scratch, each));
+  fs.writeFileSync(values, JSON.stringify(Object.fromEntries(json.segments.map(({ name: label, value }) => [label, value]))));
+  const about = JSON.parse(python('check_seg.py', file, here.series[name].folder, values, out));
+  return { about, shown: JSON.parse(fs.readFileSync(out, 'utf8')) };
+}
