@@ -32,13 +32,13 @@ export async function saveToArchive(
   try {
     const file = await fileOf(client, result, 'dicom-seg');
     await store.dicom(file.buffer as ArrayBuffer).catch(refused);
+    // It is stored: a list that does not show it yet is no failure.
+    await list(host, result.studyUid).catch(() => undefined);
     result.archive = 'saved';
   } finally {
     if (result.archive === 'saving') result.archive = 'no';
     changed();
   }
-  // It is stored: a list that does not show it yet is no failure.
-  await list(host, result.studyUid).catch(() => undefined);
 }
 
 /** What the viewer's DICOMweb client says is `request failed`, and a number. */

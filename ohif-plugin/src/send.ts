@@ -60,7 +60,7 @@ export async function send(job: Job, transport: Transport): Promise<Sent> {
   if (root && (transport === 'reference' || (transport === 'auto' && isFetched))) {
     ways.push(() => reference(job, root));
   }
-  if (root && (transport === 'relay' || (transport === 'auto' && !areVoxelsHere(job)))) {
+  if (root && (transport === 'relay' || (transport === 'auto' && !areVoxelsEnough(job)))) {
     ways.push(async () => relay(job, await fetchSeries(job, root)));
   }
   if (transport === 'auto' || transport === 'voxels') ways.push(() => voxels(job));
@@ -85,12 +85,12 @@ function isAboutImages(error: unknown): boolean {
   return error instanceof Refusal && (error.status === 422 || codes.includes(error.code));
 }
 
-/** Whether the viewer holds all voxels already, as one volume. */
-function areVoxelsHere({ host, series, timePoint }: Job): boolean {
+/** Whether the viewer holds all voxels already, as one volume, and images that a DICOM SEG of them can refer to. */
+function areVoxelsEnough({ host, series, timePoint }: Job): boolean {
   try {
     const slices = slicesOf(host, imageIdsOf(series, timePoint));
     gridOf(slices);
-    return areCached(host, slices);
+    return originOf(series, slices) !== undefined && areCached(host, slices);
   } catch (error) {
     if (error instanceof GeometryError) return false;
     throw error;

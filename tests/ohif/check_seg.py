@@ -18,12 +18,18 @@ import pydicom
 
 
 def read(file: Path, folder: Path, values: dict[str, int]) -> tuple[dict, dict]:
-    """Labels by SOP Instance UID, and a description."""
+    """Labels by image or frame, as compare.py names them, and a description."""
     seg = highdicom.seg.segread(file)
-    uids = [pydicom.dcmread(image, stop_before_pixels=True).SOPInstanceUID for image in sorted(folder.glob("*.dcm"))]
+    images = [pydicom.dcmread(image, stop_before_pixels=True) for image in sorted(folder.glob("*.dcm"))]
+    uids = [image.SOPInstanceUID for image in images]
     numbers = list(seg.segment_numbers)
-    masks = seg.get_pixels_by_source_instance(uids, segment_numbers=numbers, ignore_spatial_locations=True,
-                                              assert_missing_frames_are_empty=True)
+    choice = {"segment_numbers": numbers, "ignore_spatial_locations": True, "assert_missing_frames_are_empty": True}
+    if "NumberOfFrames" in images[0]:
+        frames = range(1, int(images[0].NumberOfFrames) + 1)
+        masks = seg.get_pixels_by_source_frame(uids[0], frames, **choice)
+        uids = [f"{uids[0]}#{frame}" for frame in frames]
+    else:
+        masks = seg.get_pixels_by_source_instance(uids, **choice)
     labels = np.zeros(masks.shape[:3], np.uint8)
     codes = {}
     for n, number in enumerate(numbers):

@@ -17,7 +17,7 @@ import nibabel
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 ROOT = Path(__file__).resolve().parents[2]
 CT = ROOT / "docs/examples/head_neck_ct.nii.gz"
@@ -118,6 +118,52 @@ def write(
     return about
 
 
+def write_frames(folder: Path, name: str, stack: Stack) -> dict:
+    """Writes a series of one Enhanced CT image (PS3.3 A.38), a frame for each slice, stored from the last to the first."""
+    about = write(folder, name, [{"stack": stack}], "CT", "HFS", backwards=True)
+    target = folder / name
+    planes = [pydicom.dcmread(target / each["file"]) for each in about["slices"]]
+    data = planes[0].copy()
+    data.file_meta = planes[0].file_meta
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
+    data.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    data.NumberOfFrames, data.InstanceNumber = len(planes), 1
+    data.ContentQualification, data.VolumetricProperties, data.BurnedInAnnotation = "RESEARCH", "VOLUME", "NO"
+    orientation, measures, transformation = Dataset(), Dataset(), Dataset()
+    orientation.ImageOrientationPatient = data.ImageOrientationPatient
+    measures.PixelSpacing, measures.SliceThickness = data.PixelSpacing, data.SliceThickness
+    transformation.RescaleIntercept, transformation.RescaleSlope, transformation.RescaleType = "-1024", "1", "HU"
+    shared = Dataset()
+    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [orientation], [measures]
+    shared.PixelValueTransformationSequence = [transformation]
+    data.SharedFunctionalGroupsSequence = [shared]
+    # Frames are counted by their number in the stack (PS3.3 C.7.6.17).
+    organization, index = Dataset(), Dataset()
+    organization.DimensionOrganizationUID = generate_uid(entropy_srcs=[name, "dimension"])
+    index.DimensionOrganizationUID = organization.DimensionOrganizationUID
+    index.DimensionIndexPointer, index.FunctionalGroupPointer = 0x00209057, 0x00209111
+    data.DimensionOrganizationSequence, data.DimensionIndexSequence = [organization], [index]
+    frames = []
+    for number, plane in enumerate(planes, 1):
+        position, content, frame = Dataset(), Dataset(), Dataset()
+        position.ImagePositionPatient = plane.ImagePositionPatient
+        content.FrameAcquisitionNumber, content.StackID, content.InStackPositionNumber = 1, "1", number
+        content.DimensionIndexValues = [number]
+        frame.PlanePositionSequence, frame.FrameContentSequence = [position], [content]
+        frames.append(frame)
+    data.PerFrameFunctionalGroupsSequence = frames
+    for moved in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "RescaleType",
+                  "RescaleIntercept", "RescaleSlope"):
+        del data[moved]
+    data.PixelData = b"".join(plane.PixelData for plane in planes)
+    for each in about["slices"]:
+        (target / each["file"]).unlink()
+    data.save_as(target / "frames.dcm", enforce_file_format=True)
+    about["slices"] = [{"sop": data.SOPInstanceUID, "file": "frames.dcm", "k": each["k"]} for each in about["slices"]]
+    (target / "series.json").write_text(json.dumps(about))
+    return about
+
+
 def base(modality: str, position: str, uid: dict, name: str) -> Dataset:
     """What all images of a series share."""
     data = Dataset()
@@ -187,6 +233,7 @@ def make(folder: Path, names: list[str]) -> None:
         "reversed": lambda: write(folder, "reversed", [{"stack": part}], "CT", "HFS", backwards=True),
         "short": lambda: write(folder, "short", [{"stack": ct.cut(40, 80)}], "CT", "HFS"),
         "large": lambda: write(folder, "large", [{"stack": large(ct)}], "CT", "HFS"),
+        "frames": lambda: write_frames(folder, "frames", ct.cut(40, 80)),
         "one": lambda: write(folder, "one", [{"stack": ct.cut(60, 61)}], "CT", "HFS"),
         "dwi": lambda: write(folder, "dwi", diffusion(), "MR", "HFS"),
         "adc": lambda: write(folder, "adc", adc(), "MR", "HFS", of="dwi"),

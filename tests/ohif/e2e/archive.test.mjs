@@ -1,11 +1,9 @@
 // DICOM through the browser, results offered again, and Save to PACS: what was saved shows the same voxels when reopened.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { connected, labelsShown, openPanel, openStudy, press, segment } from './browser.mjs';
+import { connected, labelsShown, openPanel, openStudy, press, segment, showSaved } from './browser.mjs';
 import { until } from './programs.mjs';
-import { compare, readSeg, world } from './world.mjs';
+import { compare, readSeg, storedSegs, world } from './world.mjs';
 
 let here;
 let page;
@@ -46,18 +44,14 @@ test('an archive that takes nothing: the panel says so, and it can be tried agai
   await page.getByText('The archive did not take it (HTTP 403)').waitFor();
   here.viewer.refuses = undefined;
   await page.locator('[data-cy=vesalius-save]:enabled').waitFor();
-  assert.deepEqual(await segSeries(), []);
+  assert.deepEqual(await storedSegs(here, 'short'), []);
 });
 
 test('Save to PACS stores a DICOM SEG that another reader reads alike', async () => {
   await press(page, 'vesalius-save');
   await page.getByText('Saved to PACS').waitFor({ timeout: 180_000 });
-  const [seg] = await segSeries();
-  const file = path.join(here.scratch, 'seg.dcm');
-  const instances = await (await fetch(`${here.orthanc.root}/series/${seg}/instances`)).json();
-  assert.equal(instances.length, 1);
-  const bytes = await (await fetch(`${here.orthanc.root}/instances/${instances[0].ID}/file`)).arrayBuffer();
-  fs.writeFileSync(file, Buffer.from(bytes));
+  const [file, ...others] = await storedSegs(here, 'short');
+  assert.equal(others.length, 0);
   const { about, shown } = await readSeg(here, 'short', file);
   assert.deepEqual([about.type, about.overlapping, about.patient], ['BINARY', false, 'TEST-SHORT']);
   assert.equal(about.study, here.series.short.study);
@@ -78,28 +72,8 @@ test('what is still looked at when the sidecar is about to forget the job is kep
   assert.equal(session.job, job.id);
 });
 
-async function segSeries() {
-  const found = await fetch(`${here.orthanc.root}/tools/find`, {
-    method: 'POST',
-    body: JSON.stringify({ Level: 'Series', Query: { Modality: 'SEG', StudyInstanceUID: here.series.short.study } }),
-  });
-  return found.json();
-}
-
 test('it is listed at once, and shows the same voxels', async () => {
-  const reopened = await page.evaluate(async study => {
-    const { displaySetService, segmentationService, viewportGridService } = window.services;
-    const set = displaySetService.getActiveDisplaySets().find(({ Modality, load }) => Modality === 'SEG' && load);
-    if (!set) return undefined;
-    for (const { segmentationId } of segmentationService.getSegmentations()) segmentationService.remove(segmentationId);
-    await set.load({ headers: {} });
-    await segmentationService.addSegmentationRepresentation(viewportGridService.getActiveViewportId(), {
-      segmentationId: set.displaySetInstanceUID,
-      type: 'Labelmap',
-    });
-    return study;
-  }, here.series.short.study);
-  assert.ok(reopened, 'the SEG is not in the list of series');
+  assert.ok(await showSaved(page), 'the SEG is not in the list of series');
   const found = compare(here, 'short', await labelsShown(page));
   assert.deepEqual([found.images, found.differing], [40, 0]);
 });

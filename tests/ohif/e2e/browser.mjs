@@ -88,7 +88,7 @@ export async function finished(page, before = 0, seconds = 300) {
   return (await notice.count()) ? await notice.innerText() : undefined;
 }
 
-/** Labels as the viewer holds them: SOP Instance UID -> one byte a pixel, in base64, of the newest segmentation. */
+/** Labels as the viewer holds them: image or frame, as compare.py names them -> one byte a pixel, in base64, of the newest segmentation. */
 export async function labelsShown(page) {
   return page.evaluate(() => {
     const { segmentationService } = window.services;
@@ -101,7 +101,8 @@ export async function labelsShown(page) {
       const pixels = image.voxelManager.getScalarData();
       let text = '';
       for (let n = 0; n < pixels.length; n += 8192) text += String.fromCharCode(...pixels.subarray(n, n + 8192));
-      slices[instance.SOPInstanceUID] = btoa(text);
+      const [, frame] = image.referencedImageId.match(/(?:frames\/|frame=)(\d+)/) ?? [];
+      slices[instance.SOPInstanceUID + (instance.NumberOfFrames > 1 ? `#${frame}` : '')] = btoa(text);
     }
     const names = {};
     for (const segment of Object.values(newest.segments)) names[segment.segmentIndex] = segment.label;
@@ -126,5 +127,21 @@ export async function panes(page) {
       }));
     }
     return out;
+  });
+}
+
+/** Shows the DICOM SEG of the study's list in place of all that is shown; false where the list has none. */
+export async function showSaved(page) {
+  return page.evaluate(async () => {
+    const { displaySetService, segmentationService, viewportGridService } = window.services;
+    const set = displaySetService.getActiveDisplaySets().find(({ Modality, load }) => Modality === 'SEG' && load);
+    if (!set) return false;
+    for (const { segmentationId } of segmentationService.getSegmentations()) segmentationService.remove(segmentationId);
+    await set.load({ headers: {} });
+    await segmentationService.addSegmentationRepresentation(viewportGridService.getActiveViewportId(), {
+      segmentationId: set.displaySetInstanceUID,
+      type: 'Labelmap',
+    });
+    return true;
   });
 }

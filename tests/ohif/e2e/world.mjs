@@ -181,3 +181,17 @@ export async function readSeg(here, name, file) {
   const about = JSON.parse(python('check_seg.py', file, here.series[name].folder, values, out));
   return { about, shown: JSON.parse(fs.readFileSync(out, 'utf8')) };
 }
+
+/** The DICOM SEGs of a series' study in the archive, as files of this computer. */
+export async function storedSegs(here, name) {
+  const ask = async (what, options) => (await fetch(`${here.orthanc.root}/${what}`, options)).json();
+  const query = { Level: 'Instance', Query: { Modality: 'SEG', StudyInstanceUID: here.series[name].study } };
+  const ids = await ask('tools/find', { method: 'POST', body: JSON.stringify(query) });
+  const files = ids.map(async id => {
+    const file = path.join(here.scratch, `${id}.dcm`);
+    const bytes = await (await fetch(`${here.orthanc.root}/instances/${id}/file`)).arrayBuffer();
+    fs.writeFileSync(file, Buffer.from(bytes));
+    return file;
+  });
+  return Promise.all(files);
+}
