@@ -1,10 +1,8 @@
 // Makes the pictures of docs/ohif.md from the real thing: `tests/ohif/run --pictures`. OHIF_PICTURES names some of them.
-// `many` needs a CT in a folder, OHIF_FOLDER, and the weights of `total` at 3 mm in another, OHIF_MODEL.
-import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { connected, openPanel, openStudy, press, segment } from './browser.mjs';
 import { until } from './programs.mjs';
-import { python, ROOT, WORK, world } from './world.mjs';
+import { ROOT, world } from './world.mjs';
 
 const picture = name => path.join(ROOT, 'docs/images', `ohif_${name}.png`);
 
@@ -71,9 +69,12 @@ async function basics() {
       each.jumpToWorld?.(at);
       each.render();
     }
+    const { parallelScale } = viewport.getCamera();
+    viewport.setCamera({ parallelScale: parallelScale / 1.7 });
+    viewport.render();
     const [x, y] = viewport.worldToCanvas(at);
     const box = viewport.element.getBoundingClientRect();
-    return { x: box.x + x, y: box.y + y, clip: { x: box.x, y: box.y, width: box.width, height: box.height } };
+    return { x: box.x + x, y: box.y + y, clip: { x: box.x + 10, y: box.y + 130, width: box.width - 34, height: box.height - 260 } };
   });
   await press(page, 'vesalius-fix');
   await page.locator('[data-cy=vesalius-fixing][data-busy=false]').waitFor({ timeout: 120_000 });
@@ -109,47 +110,39 @@ async function structures() {
   await here.close();
 }
 
-/** Many structures, in planes and in three dimensions. */
-async function many() {
-  const { OHIF_FOLDER: folder, OHIF_MODEL: model } = process.env;
-  if (!folder || !model) throw new Error('OHIF_FOLDER and OHIF_MODEL name a CT and the weights of `total` at 3 mm');
-  python('own_series.py', folder, path.join(WORK, 'series/own'));
-  const here = await world(['own']);
-  const imported = spawnSync(process.env.VESALIUS, ['models', 'import', model, '--accept-licence'], {
-    encoding: 'utf8',
-    env: { ...process.env, VESALIUS_HOME: here.sidecar.home },
-  });
-  if (imported.status !== 0) throw new Error(imported.stderr);
+/** Structures in planes and in three dimensions. */
+async function solid() {
+  const here = await world(['hfs']);
   here.configure({ url: '/vesalius' });
-  const context = await here.browser.newContext({ viewport: { width: 1280, height: 660 } });
-  const page = await openStudy(context, here.viewer.origin, here.series.own.study, { query: '&hangingprotocolId=fourUp' });
+  const context = await here.browser.newContext({ viewport: { width: 1280, height: 760 } });
+  const page = await openStudy(context, here.viewer.origin, here.series.hfs.study, { query: '&hangingprotocolId=fourUp' });
   await openPanel(page);
   await connected(page);
-  await page.locator('[data-cy=vesalius-task]').selectOption('total');
-  await page.locator('.segmented button', { hasText: /^Fast3/ }).dispatchEvent('click');
-  const problem = await segment(page, 900);
+  const problem = await segment(page);
   if (problem) throw new Error(problem);
-  const found = await page.evaluate(() => Object.keys(window.services.segmentationService.getSegmentations()[0].segments).length);
   await until(
-    () => page.evaluate(count => {
+    () => page.evaluate(() => {
       const viewports = window.cornerstone.getRenderingEngines()[0].getViewports();
-      const solid = viewports.find(({ type }) => type === 'volume3d');
-      const made = solid.getActors().filter(({ representationUID }) => /-Surface-/.test(representationUID ?? ''));
-      return made.length === count && viewports.every(viewport => viewport === solid || viewport.getActors().length > 1);
-    }, found),
+      const surfaces = viewports
+        .find(({ type }) => type === 'volume3d')
+        .getActors()
+        .filter(({ representationUID }) => /-Surface-/.test(representationUID ?? ''));
+      return surfaces.length === 5 && viewports.every(viewport => viewport.getActors().length > 1);
+    }),
     'surfaces, and overlays in the planes', 600,
   );
-  // A window for soft tissue.
   await page.evaluate(() => {
-    const viewports = window.cornerstone.getRenderingEngines()[0].getViewports();
-    for (const viewport of viewports) {
+    for (const viewport of window.cornerstone.getRenderingEngines()[0].getViewports()) {
+      // A window for soft tissue, and all of it nearer.
       if (viewport.type !== 'volume3d') viewport.setProperties({ voiRange: { lower: -160, upper: 240 } });
+      const { parallelScale } = viewport.getCamera();
+      viewport.setCamera({ parallelScale: parallelScale / 1.6 });
       viewport.render();
     }
   });
-  await page.locator('[data-cy=vesalius-part] .title', { hasText: 'Abdomen' }).dispatchEvent('click');
-  await page.waitForTimeout(20_000);
-  await page.screenshot({ path: picture('many'), timeout: 240_000 });
+  await page.locator('[data-cy=vesalius-item-parotid_gland_left] .name').dispatchEvent('click');
+  await page.waitForTimeout(15_000);
+  await page.screenshot({ path: picture('solid'), timeout: 240_000 });
   await here.close();
 }
 
@@ -167,6 +160,6 @@ async function channels() {
   await here.close();
 }
 
-const all = { basics, structures, channels, many };
-for (const name of (process.env.OHIF_PICTURES ?? 'basics,structures,channels').split(',')) await all[name]();
+const all = { basics, structures, channels, solid };
+for (const name of (process.env.OHIF_PICTURES ?? 'basics,structures,channels,solid').split(',')) await all[name]();
 process.exit(0);
