@@ -1,6 +1,7 @@
 //! All images of an upload: one as a rule, several of a diffusion series.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use imaging::Progress;
 
@@ -56,10 +57,17 @@ pub fn read_groups(
     options: &ReadOptions,
     progress: &Progress,
 ) -> Result<Groups> {
-    let files = match container {
-        Container::Multipart { boundary } => multipart::parts(path, boundary, &options.limits, progress)?,
+    let files: Vec<(String, dicom::Content)> = match container {
+        Container::Multipart { boundary } => {
+            let parts = multipart::parts(path, boundary, &options.limits, progress)?;
+            let path: Arc<Path> = Arc::from(path);
+            let part =
+                |[start, length]: [u64; 2]| dicom::Content::Part { path: Arc::clone(&path), start, length };
+            (0..).zip(parts).map(|(index, place)| (format!("{index:05}"), part(place))).collect()
+        }
         Container::File if matches!(format(&Stream::open(path)?)?, Format::Zip) => {
-            zip::entries(path, &options.limits, progress)?
+            let entries = zip::entries(path, &options.limits, progress)?;
+            entries.into_iter().map(|(name, bytes)| (name, bytes.into())).collect()
         }
         Container::File => {
             let image = read(path, options, progress)?;

@@ -1,4 +1,4 @@
-//! `multipart/related` bodies (RFC 2387, RFC 2046), as DICOMweb answers with a series: the bytes of each part.
+//! `multipart/related` bodies (RFC 2387, RFC 2046), as DICOMweb answers with a series: where the bytes of each part are.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// Bytes looked at together.
 const BLOCK: usize = 1 << 20;
 /// Longest headers of one part.
-const MOST_HEADERS: usize = 16 << 10;
+const MOST_HEADERS: u64 = 16 << 10;
 /// Longest boundary (RFC 2046 5.1.1).
 const LONGEST_BOUNDARY: usize = 70;
 
@@ -36,18 +36,13 @@ fn is_boundary(text: &str) -> bool {
     (1..=LONGEST_BOUNDARY).contains(&text.len()) && text.bytes().all(allowed) && !text.ends_with(' ')
 }
 
-/// The bytes of every part of the body in the file at `path`, named by their places.
+/// The first byte and the length of every part of the body in the file at `path`, in order.
 ///
 /// # Errors
 ///
 /// [`Error::Truncated`] when the body does not end with its last boundary, [`Error::Corrupt`] when a part has no
 /// headers, [`Error::Limit`] for more than `limits.files` parts, [`Error::Bomb`] for more than `limits.bytes` bytes.
-pub fn parts(
-    path: &Path,
-    boundary: &str,
-    limits: &Limits,
-    progress: &Progress,
-) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn parts(path: &Path, boundary: &str, limits: &Limits, progress: &Progress) -> Result<Vec<[u64; 2]>> {
     let read = |source| Error::read(path, source);
     let mut file = File::open(path).map_err(read)?;
     let length = file.metadata().map_err(read)?.len();
@@ -59,17 +54,16 @@ pub fn parts(
         Stop::Read(source) => read(source),
         Stop::Refused(error) => error,
     })?;
-    let mut parts = Vec::new();
+    let (mut parts, mut head) = (Vec::new(), Vec::new());
     for (index, pair) in places.windows(2).enumerate() {
         progress.step("unpacking", index as u64, places.len() as u64)?;
         file.seek(SeekFrom::Start(pair[0].after)).map_err(read)?;
-        let content = pair[1].at.saturating_sub(pair[0].after);
-        let mut bytes = Vec::with_capacity(content as usize);
-        (&file).take(content).read_to_end(&mut bytes).map_err(read)?;
-        let body = after_headers(&bytes)
+        let length = pair[1].at.saturating_sub(pair[0].after);
+        head.clear();
+        (&file).take(length.min(MOST_HEADERS)).read_to_end(&mut head).map_err(read)?;
+        let body = after_headers(&head)
             .ok_or_else(|| Error::Corrupt { detail: "a part of the multipart body has no headers".into() })?;
-        bytes.drain(..body);
-        parts.push((format!("{index:05}"), bytes));
+        parts.push([pair[0].after + body as u64, length - body as u64]);
     }
     match places.last() {
         Some(Place { is_last: true, .. }) => Ok(parts),
@@ -153,12 +147,8 @@ fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
 }
 
 /// Where the content of a part begins: behind the line break and the empty line that end its headers.
-fn after_headers(part: &[u8]) -> Option<usize> {
-    if part.starts_with(b"\r\n") {
-        return Some(2);
-    }
-    let head = &part[..part.len().min(MOST_HEADERS)];
-    find(head, b"\r\n\r\n").map(|at| at + 4)
+fn after_headers(head: &[u8]) -> Option<usize> {
+    if head.starts_with(b"\r\n") { Some(2) } else { find(head, b"\r\n\r\n").map(|at| at + 4) }
 }
 
 #[cfg(test)]
@@ -174,7 +164,10 @@ mod tests {
         file.write_all(body).unwrap();
         let limits = Limits { files: 3, bytes: 8 << 20, ..Limits::default() };
         let parts = parts(file.path(), boundary, &limits, &Progress::silent())?;
-        Ok(parts.into_iter().map(|(_, bytes)| bytes).collect())
+        Ok(parts
+            .into_iter()
+            .map(|[start, length]| body[start as usize..][..length as usize].to_vec())
+            .collect())
     }
 
     fn body(boundary: &str, parts: &[&[u8]]) -> Vec<u8> {

@@ -332,11 +332,18 @@ pub(crate) fn check_range(volume: &Volume, sample: Sample) -> Result<()> {
 /// Appends intensities to `bytes`, little-endian, integers rounded to nearest, ties to even.
 pub(crate) fn encode(voxels: &[f32], sample: Sample, bytes: &mut Vec<u8>) {
     match sample {
-        Sample::U8 => put(voxels, bytes, |value| [value.round_ties_even() as u8]),
-        Sample::U16 => put(voxels, bytes, |value| (value.round_ties_even() as u16).to_le_bytes()),
-        Sample::I16 => put(voxels, bytes, |value| (value.round_ties_even() as i16).to_le_bytes()),
+        Sample::U8 => put(voxels, bytes, |value| [rounded(value) as u8]),
+        Sample::U16 => put(voxels, bytes, |value| (rounded(value) as u16).to_le_bytes()),
+        Sample::I16 => put(voxels, bytes, |value| (rounded(value) as i16).to_le_bytes()),
         _ => put(voxels, bytes, f32::to_le_bytes),
     }
+}
+
+/// `value` to the nearest integer, ties to even, as [`f32::round_ties_even`]; of use where what lies beyond 2²² is cut off
+/// all the same. Without a function of the system's for each voxel: the sum has no room for fractions, and is rounded so.
+fn rounded(value: f32) -> f32 {
+    const NO_ROOM: f32 = 12_582_912.0;
+    (value + NO_ROOM) - NO_ROOM
 }
 
 /// Appends all values, each as `N` bytes.
@@ -345,4 +352,27 @@ fn put<const N: usize>(voxels: &[f32], bytes: &mut Vec<u8>, encode: impl Fn(f32)
     bytes.resize(start + N * voxels.len(), 0);
     let places = bytes[start..].as_chunks_mut::<N>().0;
     places.iter_mut().zip(voxels).for_each(|(place, &value)| *place = encode(value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_rounded_as_the_standard_library_rounds() {
+        let halves = (-140_000..=140_000).map(|half| half as f32 / 2.0);
+        let between = (0..200_000).map(|step| (step as f32 - 100_000.0) * 0.731);
+        let extremes =
+            [0.0, -0.0, -0.2, 4e6, 5e6, 9e6, 2e7, -3e9, 1e30, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+        let values: Vec<f32> = halves.chain(between).chain(extremes).collect();
+        let check = |sample, expected: Vec<u8>| {
+            let mut bytes = Vec::new();
+            encode(&values, sample, &mut bytes);
+            assert_eq!(bytes, expected, "{}", sample.name());
+        };
+        let rounded = || values.iter().map(|value| value.round_ties_even());
+        check(Sample::U8, rounded().map(|value| value as u8).collect());
+        check(Sample::U16, rounded().flat_map(|value| (value as u16).to_le_bytes()).collect());
+        check(Sample::I16, rounded().flat_map(|value| (value as i16).to_le_bytes()).collect());
+    }
 }

@@ -32,6 +32,7 @@ use imaging::{Progress, Volume};
 
 pub use error::{Choice, Error, Property, Withheld};
 pub use groups::{Group, Groups};
+pub use pixels::Content;
 pub use source::{Attribute, Source, SourceSlice};
 pub use told::Told;
 pub use warning::Warning;
@@ -111,21 +112,21 @@ pub fn read_files(
     options: &Options,
     progress: &Progress,
 ) -> Result<Series, Error> {
-    assemble::read(in_memory(files, options)?, options, progress)
+    assemble::read(given(files, options)?, options, progress)
 }
 
-/// Reads every image of the one series among files in memory: a diffusion series has one for each b-value, and others
+/// Reads every image of the one series among files, given by name: a diffusion series has one for each b-value, and others
 /// one for each echo, time or phase. The whole of them may have [`Options::maximum_voxels`].
 ///
 /// # Errors
 ///
 /// As [`read_folder`], when not one image can be read; images of several series are still a choice.
 pub fn read_groups(
-    files: impl IntoIterator<Item = (String, Vec<u8>)>,
+    files: impl IntoIterator<Item = (String, impl Into<Content>)>,
     options: &Options,
     progress: &Progress,
 ) -> Result<Groups, Error> {
-    groups::read(in_memory(files, options)?, options, progress)
+    groups::read(given(files, options)?, options, progress)
 }
 
 /// What series lie below `path`, by rising series number.
@@ -147,7 +148,7 @@ pub fn list_files(
     options: &Options,
     progress: &Progress,
 ) -> Result<Vec<Summary>, Error> {
-    Ok(summaries(&files::scan(in_memory(files, options)?, progress)?))
+    Ok(summaries(&files::scan(given(files, options)?, progress)?))
 }
 
 /// Whether the first bytes of a file (132 are enough) say that it is DICOM.
@@ -156,16 +157,16 @@ pub fn is_dicom(head: &[u8]) -> bool {
     head.get(128..132) == Some(b"DICM")
 }
 
-/// Files in memory, sorted by name.
-fn in_memory(
-    files: impl IntoIterator<Item = (String, Vec<u8>)>,
+/// Files, sorted by name.
+fn given(
+    files: impl IntoIterator<Item = (String, impl Into<Content>)>,
     options: &Options,
 ) -> Result<Vec<files::Given>, Error> {
     let limit = options.maximum_files;
     let mut given: Vec<files::Given> = files
         .into_iter()
         .take(limit + 1)
-        .map(|(name, bytes)| files::Given { name, content: pixels::Content::Memory(bytes) })
+        .map(|(name, content)| files::Given { name, content: content.into() })
         .collect();
     if given.len() > limit {
         return Err(Error::Limit { what: "files", found: given.len() as u64, limit: limit as u64 });

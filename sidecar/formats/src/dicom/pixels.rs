@@ -1,8 +1,9 @@
 //! From the bytes of a file to the intensities of a slice: stored value, sign, padding, inversion, rescale.
 
 use std::fs::File;
-use std::io::{Cursor, Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dicom_dictionary_std::uids;
 
@@ -13,11 +14,26 @@ use super::preflight::Pixels;
 
 /// Where the bytes of a file are.
 #[derive(Debug)]
-pub(crate) enum Content {
+pub enum Content {
     /// On the disk.
     Path(PathBuf),
+    /// In a larger file on the disk, such as a part of a multipart body.
+    Part {
+        /// The larger file.
+        path: Arc<Path>,
+        /// Its first byte there.
+        start: u64,
+        /// How many bytes it has.
+        length: u64,
+    },
     /// Here.
     Memory(Vec<u8>),
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Content {
+        Content::Memory(bytes)
+    }
 }
 
 /// Something to read from any place.
@@ -27,14 +43,54 @@ impl<T: Read + Seek> Seekable for T {}
 impl Content {
     /// Opens the bytes, and says how many there are.
     pub(crate) fn open(&self) -> Result<(Box<dyn Seekable + '_>, u64), Error> {
+        let read = |source| Error::Read { source };
         match self {
             Content::Memory(bytes) => Ok((Box::new(Cursor::new(bytes.as_slice())), bytes.len() as u64)),
             Content::Path(path) => {
-                let file = File::open(path).map_err(|source| Error::Read { source })?;
-                let length = file.metadata().map_err(|source| Error::Read { source })?.len();
+                let file = File::open(path).map_err(read)?;
+                let length = file.metadata().map_err(read)?.len();
                 Ok((Box::new(file), length))
             }
+            Content::Part { path, start, length } => {
+                let mut file = File::open(path).map_err(read)?;
+                file.seek(SeekFrom::Start(*start)).map_err(read)?;
+                Ok((Box::new(Part { file, start: *start, length: *length, at: 0 }), *length))
+            }
         }
+    }
+}
+
+/// Some bytes of a file, as a file.
+struct Part {
+    file: File,
+    start: u64,
+    length: u64,
+    /// The next byte, of the part.
+    at: u64,
+}
+
+impl Read for Part {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.length.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let most = left.min(bytes.len());
+        let count = self.file.read(&mut bytes[..most])?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Part {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let wanted = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.length.checked_add_signed(by),
+        };
+        let outside = || io::Error::from(io::ErrorKind::InvalidInput);
+        let at = wanted.filter(|at| self.start.checked_add(*at).is_some()).ok_or_else(outside)?;
+        self.file.seek(SeekFrom::Start(self.start + at))?;
+        self.at = at;
+        Ok(at)
     }
 }
 
