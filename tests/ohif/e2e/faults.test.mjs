@@ -82,7 +82,8 @@ test('the sidecar is killed in the middle, and comes back', async () => {
   await openPanel(page);
   await connected(page);
   await press(page, 'vesalius-run');
-  while (!(await here.sidecar.ask('jobs')).json.some(({ state }) => state === 'running'));
+  // The stream of the job's progress is open by then, and breaks off.
+  await page.getByText('Inference').waitFor();
   await here.sidecar.stop('SIGKILL');
   assert.match((await finished(page)) ?? '', /broke off/);
   await connected(page, 'not-running');

@@ -117,6 +117,8 @@ function pass(request, response, target, prefix) {
   const onwards = http.request(options, answer => {
     response.writeHead(answer.statusCode, answer.headers);
     answer.pipe(response);
+    // Piping does not pass on that the program behind broke off in the middle; every real web server does.
+    answer.on('close', () => answer.complete || response.destroy());
   });
   onwards.on('error', () => {
     if (!response.headersSent) response.writeHead(502);
