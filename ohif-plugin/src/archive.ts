@@ -6,16 +6,16 @@ import type { Host } from './host.ts';
 import type { Result } from './run.ts';
 
 /** Files that the sidecar writes, with the ends of their names. */
-export const FILES = { 'dicom-seg': '.dcm', nifti: '.nii.gz', 'seg.nrrd': '.seg.nrrd' } as const;
+const FILES = { 'dicom-seg': '.dcm', nifti: '.nii.gz', 'seg.nrrd': '.seg.nrrd' } as const;
 export type FileFormat = keyof typeof FILES;
 
 /** Data sources of OHIF that have a `store`, which stores nothing. */
 const WITHOUT_ARCHIVE = ['dicomlocal', 'dicomjson'];
 
 /** Whether the viewer has an archive that it can store in. */
-export function canStore({ extensions }: Host): boolean {
-  const kind = extensions.getActiveDataSourceDefinition?.()?.namespace?.split('.').pop() ?? '';
-  return Boolean(extensions.getActiveDataSource()[0]?.store) && !WITHOUT_ARCHIVE.includes(kind);
+export function canStore(host: Host): boolean {
+  const kind = host.extensions.getActiveDataSourceDefinition?.()?.namespace?.split('.').pop() ?? '';
+  return Boolean(host.dataSource()?.store) && !WITHOUT_ARCHIVE.includes(kind);
 }
 
 /** Stores a result beside its series, as far as it is corrected. */
@@ -31,7 +31,8 @@ export async function saveToArchive(
   changed();
   try {
     const file = await fileOf(client, result, 'dicom-seg');
-    await store.dicom(file.buffer as ArrayBuffer).catch(refused);
+    // A data source of somebody's own may answer at once, with nothing.
+    await Promise.resolve(store.dicom(file.buffer as ArrayBuffer)).catch(refused);
     // It is stored: a list that does not show it yet is no failure.
     await list(host, result.studyUid).catch(() => undefined);
     result.archive = 'saved';
@@ -67,7 +68,7 @@ function fileOf(client: Client, { job, session }: Result, format: FileFormat): P
 }
 
 /** A file's name from a title. Titles are those of tasks, and name no patient. */
-export function nameOf(title: string): string {
+function nameOf(title: string): string {
   const words = title.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['segmentation'];
   return words.join('_');
 }
